@@ -1,0 +1,52 @@
+import type { LoadedApp } from './apps.ts';
+import { covers } from './certificates.ts';
+import type { AppPlan, Plan } from './plan.ts';
+import type { TomlFile } from './toml.ts';
+
+/** Warns of what is well formed, but hardly meant: mostly what no client could ever reach. */
+export function advise(apps: LoadedApp[], plan: Plan, toml: TomlFile): void {
+  const { cidrs, proxyProtocol } = plan.trustedProxies;
+  if (proxyProtocol !== 'off' && cidrs.length === 0) {
+    const message = 'no proxy is trusted to send a PROXY header: write their addresses as cidrs';
+    toml.warn(['trusted_proxies', 'proxy_protocol'], message);
+  }
+  if (apps.length === 0) toml.warn([], 'no app: write an [[apps]] table for each');
+  for (const [i, app] of apps.entries()) adviseOnApp(app, i, plan, toml);
+}
+
+function adviseOnApp({ plan: app, index, owner }: LoadedApp, number: number, plan: Plan, toml: TomlFile): void {
+  const warn = (message: string): void => toml.warn(['apps', index, 'config'], `app "${app.name}" ${message}`);
+  const listeners = plan.listeners.filter(({ ports }) => ports.some((port) => port.app === number));
+  if (listeners.length === 0) warn('has no ports: write a service in its fly.toml');
+  if (listeners.some(({ wire }) => wire !== 'raw') && app.hostnames.length === 0) {
+    warn('has no hostnames, so that no request can find it: write hostnames');
+  }
+  for (const [i, { upstreams, internalPort }] of app.services.entries()) {
+    if (upstreams.length > 0 || owner.services[i].length === 0) continue;
+    warn(`has no instance for internal_port ${internalPort}: write [[apps.instances]]`);
+  }
+  warnOfSharedPort(app, index, toml);
+
+  const needsCertificate = listeners.some(
+    ({ wire, ports }) =>
+      (wire === 'tls' || wire === 'pg_tls') && ports.some((port) => port.app === number && !port.tls.defaultSelfSigned),
+  );
+  if (!needsCertificate) return;
+  for (const [i, hostname] of app.hostnames.entries()) {
+    if (hostname === '*' || plan.certificates.some((certificate) => covers(certificate, hostname))) continue;
+    const write = 'add one to [[certificates]], or default_self_signed = true to tls_options';
+    toml.warn(['apps', index, 'hostnames', i], `no certificate is for ${hostname}, its handshakes will fail: ${write}`);
+  }
+}
+
+/** A port with an instance's address is for all services that it backs, also for those that other ports are meant for. */
+function warnOfSharedPort({ services, instances }: AppPlan, app: number, toml: TomlFile): void {
+  for (const [i, { id }] of instances.entries()) {
+    const backed = services.filter(({ upstreams }) => upstreams.some(({ instance }) => instance === id));
+    const ports = new Set(backed.map(({ upstreams }) => upstreams.find(({ instance }) => instance === id)!.port));
+    const internal = new Set(backed.map(({ internalPort }) => internalPort));
+    if (ports.size > 1 || internal.size < 2) continue;
+    const message = `port ${[...ports][0]} for all services of this instance (internal_port ${[...internal].join(', ')}): write the host alone for their own ports`;
+    toml.warn(['apps', app, 'instances', i, 'address'], message);
+  }
+}

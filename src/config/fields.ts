@@ -1,0 +1,147 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { z } from 'zod';
+
+/**
+ * The kinds of values that both files are made of. Each takes or has one instruction, what to write, which is the
+ * message of every issue of that value: the check puts the key and what stands there before it.
+ */
+
+/** A table with exactly these keys. The message of unknown ones is the known ones, for the check to suggest from. */
+export function table<T extends z.core.$ZodShape>(shape: T) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' ? known.join(' ') : `a table with the keys ${known.join(', ')}`,
+  });
+}
+
+export const list = <T extends z.ZodType>(item: T, instruction: string) => z.array(item, instruction);
+export const flag = z.boolean('true or false');
+
+export function integer(least: number, most: number, what = 'an integer') {
+  const instruction = `${what} from ${least} to ${most}`;
+  return z.int(instruction).min(least, instruction).max(most, instruction);
+}
+
+export const port = integer(1, 65535, 'a port');
+/** Bounds that no one meets in earnest, but that keep sums exact. */
+export const count = (least: number) => integer(least, 1_000_000_000);
+
+/** A string in a form that `parse` understands; undefined when it does not. */
+export function parsed<T>(instruction: string, parse: (text: string) => T | undefined) {
+  return z.string(instruction).transform((text, context): T => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.issues.push({ code: 'custom', message: instruction, input: text });
+    return z.NEVER;
+  });
+}
+
+export const matching = (pattern: RegExp, instruction: string) => z.string(instruction).regex(pattern, instruction);
+export const text = matching(/^[^\0]+$/, 'a string that is not empty');
+
+export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: () => `one of ${values.map((value) => `"${value}"`).join(', ')}` });
+}
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+/** The longest delay of a timer; more would fire at once. */
+const longest = 2 ** 31 - 1;
+
+/** Milliseconds of "250ms", "30s", "1m30s", "1h"; undefined when it is none, or more than 24 days. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(\d{1,12}(\.\d{1,9})?(ms|s|m|h))+$/.test(text)) return undefined;
+  let sum = 0;
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h)/g))
+    sum += Number(amount) * units[unit as keyof typeof units];
+  return sum <= longest ? Math.round(sum) : undefined;
+}
+
+const atLeast = (least: number) => (text: string) => {
+  const value = parseDuration(text);
+  return value !== undefined && value >= least ? value : undefined;
+};
+
+export const duration = parsed('a duration such as "250ms", "30s", "5m" or "1h"', atLeast(1));
+
+/** A check's time: a duration, or an integer of milliseconds. */
+export function checkTime(least: 0 | 1) {
+  const instruction = 'a duration such as "15s", or an integer of milliseconds';
+  return z.union(
+    [z.int(instruction).min(least, instruction).max(longest, instruction), parsed(instruction, atLeast(least))],
+    instruction,
+  );
+}
+
+/** An option of http_options: an integer of seconds, in milliseconds. */
+export const seconds = integer(1, Math.floor(longest / 1000), 'whole seconds').transform((value) => value * 1000);
+
+const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
+const hostName = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
+
+export const isHostName = (text: string): boolean => hostName.test(text);
+
+/** Lower case; `*.` may stand for one or more labels, `*` alone for any. */
+export function parseHostname(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  return lower === '*' || isHostName(lower.startsWith('*.') ? lower.slice(2) : lower) ? lower : undefined;
+}
+
+export const hostname = parsed('a host name such as "demo.test" or "*.demo.test", without port', parseHostname);
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** `host`, `host:port`, `[v6]` or `[v6]:port`. */
+export function parseAddress(text: string): { host: string; port: number | null } | undefined {
+  const parts = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)?.groups;
+  if (parts === undefined) return undefined;
+  const host = parts.v6 ?? parts.name!.toLowerCase();
+  if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host)) return undefined;
+  // A name of digits and dots alone is meant as an IPv4 address.
+  if (parts.v6 === undefined && /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
+  const number = parts.port === undefined ? null : Number(parts.port);
+  return number === null || (number >= 1 && number <= 65535) ? { host, port: number } : undefined;
+}
+
+export function parseHostPort(text: string): Address | undefined {
+  const address = parseAddress(text);
+  return address === undefined || address.port === null ? undefined : { host: address.host, port: address.port };
+}
+
+/** Where to listen: an IP address, or `localhost`, and a port. */
+export function parseListen(text: string): Address | undefined {
+  const address = parseHostPort(text);
+  if (address?.host === 'localhost') return { ...address, host: '127.0.0.1' };
+  return address !== undefined && isIP(address.host) !== 0 ? address : undefined;
+}
+
+export const listenInstruction = (example: string) => `an IP address and a port, such as "${example}"`;
+export const listen = (example: string) => parsed(listenInstruction(example), parseListen);
+
+export const instanceAddress = parsed('"host" or "host:port", an IPv6 address in brackets', parseAddress);
+export const hostPort = parsed('"host:port", an IPv6 address in brackets', (text) => {
+  const address = parseHostPort(text);
+  return address === undefined ? undefined : formatAddress(address);
+});
+
+export const formatAddress = ({ host, port }: Address): string =>
+  isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+
+export const ipAddress = z
+  .string('an IP address such as "127.0.0.1" or "0.0.0.0"')
+  .refine((text) => isIP(text) !== 0, 'an IP address such as "127.0.0.1" or "0.0.0.0"');
+
+/** `address/bits`; an address alone is itself only. */
+export const cidr = parsed('an address range such as "10.0.0.0/8" or "fd00::/8"', (text) => {
+  const [address = '', bits, ...rest] = text.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] as number;
+  if (most === -1 || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined;
+  const length = bits === undefined ? most : Number(bits);
+  return length <= most ? `${address}/${length}` : undefined;
+});
+
+export const appName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+export const appNameInstruction = '1 to 63 lowercase letters, digits or hyphens, such as "demo"';

@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os';
+import type { Fault } from './fault.ts';
+import { appName, appNameInstruction, formatAddress, listenInstruction, parseHostPort, parseListen } from './fields.ts';
+import { defaultLimits, httpDefaults } from './limits.ts';
+import { collide } from './listeners.ts';
+import type { Plan } from './plan.ts';
+
+/** `fly-edge run --to HOST:PORT [--listen HOST:PORT] [--app NAME]`. */
+export interface QuickOptions {
+  to: string;
+  listen?: string;
+  app?: string;
+}
+
+const metrics = { host: '127.0.0.1', port: 9091 };
+
+/** The plan of an edge without any file: one http listener in front of one server. A fault's file is the option. */
+export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOptions): Plan | Fault {
+  const server = parseHostPort(to);
+  if (server === undefined) return fault('--to', `"${to}": write host:port, such as 127.0.0.1:3000`);
+  const address = parseListen(listen);
+  if (address === undefined) return fault('--listen', `"${listen}": write ${listenInstruction('127.0.0.1:8080')}`);
+  if (collide(address, metrics))
+    return fault('--listen', `"${listen}" is where the series are scraped: write another port`);
+  if (!appName.test(app)) return fault('--app', `"${app}": write ${appNameInstruction}`);
+  return {
+    region: 'local',
+    host: '0000',
+    listeners: [
+      {
+        key: formatAddress(address),
+        address: address.host,
+        port: address.port,
+        wire: 'http',
+        ports: [
+          {
+            app: 0,
+            service: 0,
+            publicPort: address.port,
+            http: true,
+            proxyProto: 0,
+            forceHttps: false,
+            httpsPort: 443,
+            tls: { alpn: ['http/1.1'], versions: ['TLSv1.2', 'TLSv1.3'], defaultSelfSigned: false },
+            httpOptions: { ...httpDefaults, pristine: false, responseHeaders: [] },
+          },
+        ],
+      },
+    ],
+    apps: [
+      {
+        name: app,
+        org: 'personal',
+        hostnames: ['*'],
+        services: [
+          {
+            internalPort: server.port,
+            concurrency: { type: 'requests', soft: 20, hard: null },
+            checks: [],
+            upstreams: [{ key: `${app}/0/local`, instance: 'local', ...server }],
+          },
+        ],
+        instances: [{ id: 'local', process: null, agent: null, exporters: [] }],
+        metrics: [],
+      },
+    ],
+    certificates: [],
+    metrics: { ...metrics, buckets: null },
+    log: { access: false },
+    slots: {
+      workers: availableParallelism(),
+      maxDraining: 8,
+      drainTimeout: 30_000,
+      websocketDrainTimeout: 300_000,
+      control: null,
+    },
+    trustedProxies: { cidrs: [], proxyProtocol: 'off' },
+    limits: defaultLimits(),
+    organizations: [],
+    gateway: null,
+    volumes: [],
+  };
+}
+
+const fault = (file: string, message: string): Fault => ({ file, line: 0, column: 0, message });
