@@ -1,0 +1,111 @@
+/** Writes docs/metrics.md from the catalogue: `npm run docs`. */
+
+import { writeFileSync } from 'node:fs';
+import { defaultBuckets } from './buckets.ts';
+import { bornStatuses, type Metric, metrics } from './catalogue.ts';
+import { labelNames } from './labels.ts';
+
+export const documentPath = new URL('../../docs/metrics.md', import.meta.url);
+
+const section = (metric: Metric): string => `### \`${metric.name}\`
+
+${metric.help}
+
+| type | unit | labels | source |
+|---|---|---|---|
+| ${metric.type} | ${metric.unit} | ${labelNames(metric)
+  .map((name) => `\`${name}\``)
+  .join(', ')} | ${metric.source} |
+
+\`\`\`promql
+${metric.query}
+\`\`\`
+`;
+
+const sections = (scope: Metric['scope']): string =>
+  metrics
+    .filter((metric) => metric.scope === scope)
+    .map(section)
+    .join('\n');
+
+/** The whole of docs/metrics.md. */
+export const document = (): string => `<!-- Made by \`npm run docs\` from src/metrics/catalogue.ts: change it there. -->
+
+# Series
+
+\`GET /metrics\` on the metrics port gives them in Prometheus' text format 0.0.4, whatever \`Accept\` says: OpenMetrics would
+rename the counters. gzip is used when the scraper accepts it. \`GET /metrics?org=SLUG\` gives the series of one
+organization's apps alone; an unknown organization is a 404. \`GET /healthz\` answers 200 while a slot serves, else 503.
+Eight scrapes may run at once; one more gets a 503.
+
+## Labels
+
+| label | value |
+|---|---|
+| \`app\` | the app; empty for what never named a known one (an unknown Host, a connection without a request) |
+| \`region\`, \`host\` | of this machine, from edge.toml |
+| \`instance\` | the instance; on \`fly_app_*\` only |
+| \`proxy_id\` | the slot that counted: \`blue\` or \`green\` |
+
+Nothing that a stranger sends becomes a label. A series of \`app=""\` belongs to no organization: it is on the whole page only.
+
+## Two slots, one total
+
+A restart or a change of configuration starts the other slot, and both count for a while. Each colour's series are
+totals of all generations that it ever had: they go on from where they were when the colour comes back, and no counter or
+bucket falls while the supervisor lives. So take rates first, then sum the colours away, as all examples here do:
+
+\`\`\`promql
+sum without (proxy_id) (rate(fly_edge_http_responses_count[5m]))
+\`\`\`
+
+A gauge belongs to a generation that lives: it is shown, at 0 too, for a colour with one, and is gone with the
+last. Its value is the sum over the workers of that colour, so \`sum without (proxy_id)\` is the value of the instance.
+
+When a worker dies, its gauges go with it and the connections that it still had open are counted as disconnects:
+connects − disconnects stays the number of open connections.
+
+## Born at 0
+
+A counter that is first seen at 500 has never increased, as far as \`increase()\` can tell. So every counter without a label
+of its own is exposed at 0 from the first scrape, in both colours, and so are
+
+- \`fly_edge_http_responses_count\` for the statuses ${bornStatuses.edge.join(', ')};
+- \`fly_app_http_responses_count\` for ${bornStatuses.app.join(', ')};
+- \`fly_edge_error_count\` for every code, and \`fly_edge_tls_handshake_errors\` for the empty \`servername\`.
+
+Other statuses, server names and TLS versions come up with their first event, in both colours at once.
+
+## How long series live
+
+All series of an app, and all of an instance, live while any worker of either slot has it. When none has (an
+instance that was replaced), they stay for ten minutes after their last change, so that every scraper has seen the last
+values, and disappear whole: all statuses and both colours at once.
+
+## Buckets
+
+All histograms share one set of bounds, in seconds:
+
+\`\`\`
+${defaultBuckets.join(', ')}
+\`\`\`
+
+They run from half a millisecond, which a fast instance on the same network needs, to five minutes, the longest
+that a request usually waits for anything, in steps of 2 to 3: a quantile that is interpolated within a bucket is
+off by less than one step. Each bound costs one series for each app, instance and status in each colour, which is why there are
+${defaultBuckets.length} and not a hundred. \`buckets\` under \`[metrics]\` in edge.toml replaces them. A bucket's bound belongs to it (\`le\`), \`_count\` is
+the sum of the buckets, and \`_sum\` is in seconds.
+
+## The side towards clients
+
+${sections('edge')}
+## The side towards instances
+
+${sections('app')}
+## The supervisor itself
+
+The whole page ends with series of the supervisor's own process by their usual names: \`process_*\` (CPU, memory,
+descriptors, start time) and \`nodejs_*\` (event loop, heap, garbage collection). They have none of the labels above.
+`;
+
+if (import.meta.main) writeFileSync(documentPath, document());

@@ -1,0 +1,65 @@
+/** Prometheus' text format 0.0.4, written in pieces so that a large page never holds up the supervisor. */
+
+import { type Metric, metrics } from './catalogue.ts';
+import type { Cell, Series, Store } from './merge.ts';
+
+export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+
+const pieceSize = 64 * 1024;
+
+const escapeHelp = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+
+/** A sample's value or bound, as Go's ParseFloat reads it. */
+export function formatNumber(value: number): string {
+  if (value === Infinity) return '+Inf';
+  if (value === -Infinity) return '-Inf';
+  return String(value);
+}
+
+/**
+ * The page, in strings of about 64 KiB that each end with a line.
+ * @param apps only series of these apps; without it all, with those of no app (`app=""`) too.
+ */
+export function* render(store: Store, apps?: ReadonlySet<string>): Generator<string, void> {
+  const suffixes = [...store.bounds, Infinity].map((bound) => `,le="${formatNumber(bound)}"} `);
+  let piece = '';
+  for (const metric of metrics) {
+    let header = headerOf(metric);
+    for (const series of store.series(metric.id)) {
+      if (apps !== undefined && !apps.has(series.labels[0])) continue;
+      for (const cell of exposed(series)) {
+        piece += header;
+        header = '';
+        piece += metric.type === 'histogram' ? histogram(metric.name, cell, suffixes) : value(metric.name, cell);
+      }
+      if (piece.length < pieceSize) continue;
+      yield piece;
+      piece = '';
+    }
+  }
+  if (piece !== '') yield piece;
+}
+
+const headerOf = (metric: Metric): string =>
+  `# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`;
+
+/** Counters are in both colours from the start; a gauge belongs to a live generation. */
+function exposed({ metric, blue, green }: Series): Cell[] {
+  const cells = [blue, green];
+  return metric.type === 'gauge' ? cells.filter((cell) => cell.workers > 0) : cells;
+}
+
+const value = (name: string, { text, values }: Cell): string => `${name}{${text}} ${formatNumber(values[0])}\n`;
+
+/** @param suffixes one for each bucket, with its bound. */
+function histogram(name: string, { text, values }: Cell, suffixes: readonly string[]): string {
+  let lines = '';
+  let count = 0;
+  const start = `${name}_bucket{${text}`;
+  for (let i = 0; i < suffixes.length; i++) {
+    count += values[i];
+    lines += `${start}${suffixes[i]}${count}\n`;
+  }
+  lines += `${name}_sum{${text}} ${formatNumber(values[suffixes.length])}\n`;
+  return `${lines}${name}_count{${text}} ${count}\n`;
+}

@@ -1,0 +1,28 @@
+/** Labels as the text format writes them, in the order that docs/metrics.md lists. */
+
+import type { Colour } from '../supervisor/messages.ts';
+import type { Metric } from './catalogue.ts';
+
+/** The labels that are the same on every series of a machine. */
+export interface Machine {
+  region: string;
+  host: string;
+}
+
+const escapes: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '"': '\\"' };
+
+export const escapeLabel = (value: string): string => value.replace(/[\\\n"]/g, (c) => escapes[c]);
+
+/** Standard labels between app [, instance] and a metric's own: `app,region,host[,instance],proxy_id[,own …]`. */
+export function labelNames(metric: Metric): string[] {
+  const [app, ...instance] = metric.labels.slice(0, metric.labels.length - metric.own.length);
+  return [app, 'region', 'host', ...instance, 'proxy_id', ...metric.own];
+}
+
+/** `app="demo",region="iad",…`, without braces. @param values as the recorder gives them. */
+export function labelText(metric: Metric, values: readonly string[], machine: Machine, colour: Colour): string {
+  const known: Record<string, string> = { ...machine, proxy_id: colour };
+  return labelNames(metric)
+    .map((name) => `${name}="${escapeLabel(known[name] ?? values[metric.labels.indexOf(name)])}"`)
+    .join(',');
+}

@@ -1,0 +1,226 @@
+/** The supervisor's sum of what all workers of both slots have counted. */
+
+import type { Colour, Counts, SeriesDefinition } from '../supervisor/messages.ts';
+import { M, type Metric, metrics } from './catalogue.ts';
+import { labelText, type Machine } from './labels.ts';
+
+/** The half of a series that one colour counts. */
+export interface Cell {
+  /** One value, or a histogram's buckets (not cumulative) and sum. */
+  readonly values: Float64Array;
+  /** Live workers of the colour that have the series. */
+  workers: number;
+  /** Its labels as they are exposed, made once. */
+  readonly text: string;
+}
+
+export interface Series {
+  readonly metric: Metric;
+  readonly labels: readonly string[];
+  readonly owner: Owner;
+  readonly blue: Cell;
+  readonly green: Cell;
+}
+
+/**
+ * An app, or an instance of one: what a generation has or has not. Its series live and go together, so that a status
+ * that one generation never saw stays while the instance does, and no counter falls.
+ */
+interface Owner {
+  readonly key: string;
+  readonly series: Series[];
+  /** Live workers that have a series of it. */
+  workers: number;
+  changed: number;
+}
+
+/** What one worker has added to one value of its colour. */
+interface Part {
+  readonly series: Series;
+  readonly cell: Cell;
+  readonly index: number;
+  /** The worker's own total of a series of one value. */
+  sum: number;
+}
+
+interface Worker {
+  readonly id: number;
+  readonly colour: Colour;
+  readonly generation: number;
+  /** By index of the worker's values; null where a definition was refused. */
+  readonly at: (Part | null)[];
+  readonly parts: Map<Series, Part>;
+  readonly owners: Set<Owner>;
+}
+
+/** Opened is counted by the first, closed by the second. */
+const pairs = [
+  [M.edgeTcpConnects, M.edgeTcpDisconnects],
+  [M.appTcpConnects, M.appTcpDisconnects],
+] as const;
+
+/** Longer than any scrape interval: the last values are read before they go. */
+const lifetimeAfterUse = 10 * 60_000;
+
+export interface StoreOptions {
+  machine: Machine;
+  /** Of all histograms, for the supervisor's life: a bucket cannot change without falling. */
+  bounds: readonly number[];
+  /** Milliseconds, rising. */
+  clock?: () => number;
+}
+
+export class Store {
+  readonly bounds: readonly number[];
+  readonly #machine: Machine;
+  readonly #clock: () => number;
+  readonly #workers = new Map<number, Worker>();
+  readonly #owners = new Map<string, Owner>();
+  readonly #families: readonly Map<string, Series>[] = metrics.map(() => new Map());
+
+  constructor({ machine, bounds, clock = () => performance.now() }: StoreOptions) {
+    this.bounds = bounds;
+    this.#machine = machine;
+    this.#clock = clock;
+  }
+
+  /** All series of a metric, in the order they came up. @param metric position in the catalogue. */
+  series(metric: number): IterableIterator<Series> {
+    return this.#families[metric].values();
+  }
+
+  /** A worker begins to count. @param worker its id is unique in the supervisor's life. */
+  attach(worker: { id: number; colour: Colour; generation: number }): void {
+    const { id, colour, generation } = worker;
+    this.#workers.set(id, { id, colour, generation, at: [], parts: new Map(), owners: new Set() });
+  }
+
+  /** Adds what a worker reports. Whatever is wrong in it is left out, the rest counts; returns the first fault. */
+  apply(id: number, counts: Counts): string | null {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return `worker ${id}: counts of a worker that is not attached`;
+    const fault = this.#apply(worker, counts);
+    return fault && `worker ${id} (${worker.colour}, generation ${worker.generation}): ${fault}`;
+  }
+
+  #apply(worker: Worker, counts: Counts): string | null {
+    const { definitions, indexes, amounts } = counts;
+    if (!Array.isArray(definitions) || !(indexes instanceof Uint32Array) || !(amounts instanceof Float64Array))
+      return 'counts of the wrong form';
+    if (indexes.length !== amounts.length) return `${indexes.length} indexes for ${amounts.length} amounts`;
+    let fault: string | null = null;
+    for (const definition of definitions) {
+      const wrong = this.#define(worker, definition);
+      fault ??= wrong;
+    }
+    const now = this.#clock();
+    for (let i = 0; i < indexes.length; i++) {
+      const part = worker.at[indexes[i]];
+      const amount = amounts[i];
+      if (!part) fault ??= `no series at index ${indexes[i]}`;
+      else if (!Number.isFinite(amount) || (amount < 0 && part.series.metric.type !== 'gauge'))
+        fault ??= `${part.series.metric.name} by ${amount}`;
+      else {
+        part.cell.values[indexes[i] - part.index] += amount;
+        part.sum += amount;
+        part.series.owner.changed = now;
+      }
+    }
+    return fault;
+  }
+
+  /** A worker has died or left: its gauges go, and the connections that it still had open are closed. */
+  detach(id: number): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#workers.delete(id);
+    for (const [opened, closed] of pairs) this.#close(worker, opened, closed);
+    for (const { series, cell, sum } of worker.parts.values()) {
+      cell.workers -= 1;
+      if (series.metric.type === 'gauge') cell.values[0] -= sum;
+    }
+    const now = this.#clock();
+    for (const owner of worker.owners) {
+      owner.workers -= 1;
+      owner.changed = now;
+    }
+  }
+
+  /** Removes what no live worker has had for ten minutes, and that has not changed since. */
+  expire(): void {
+    const now = this.#clock();
+    for (const owner of this.#owners.values()) {
+      if (owner.workers > 0 || now - owner.changed < lifetimeAfterUse) continue;
+      this.#owners.delete(owner.key);
+      for (const { metric, labels } of owner.series) this.#families[metric.id].delete(JSON.stringify(labels));
+    }
+  }
+
+  #define(worker: Worker, definition: SeriesDefinition): string | null {
+    const { index, size, metric: id, labels } = definition ?? {};
+    if (index !== worker.at.length || !(size === 1 || size === this.bounds.length + 2))
+      return `a series of ${size} values at index ${index}, expected at ${worker.at.length}`;
+    const part = this.#part(worker, index, size, metrics[id], labels);
+    const refused = typeof part === 'string';
+    for (let i = 0; i < size; i++) worker.at.push(refused ? null : part);
+    return refused ? part : null;
+  }
+
+  #part(worker: Worker, index: number, size: number, metric: Metric | undefined, labels: string[]): Part | string {
+    if (metric === undefined) return 'a series that the catalogue does not have';
+    if (size !== this.#size(metric)) return `${metric.name} with ${size} values`;
+    if (!Array.isArray(labels) || labels.length !== metric.labels.length || !labels.every((l) => typeof l === 'string'))
+      return `${metric.name} with other labels than ${metric.labels.join(', ')}`;
+    const series = this.#resolve(metric, labels);
+    if (worker.parts.has(series)) return `${metric.name} defined twice`;
+    const part: Part = { series, cell: series[worker.colour], index, sum: 0 };
+    part.cell.workers += 1;
+    worker.parts.set(series, part);
+    if (!worker.owners.has(series.owner)) {
+      worker.owners.add(series.owner);
+      series.owner.workers += 1;
+    }
+    return part;
+  }
+
+  /** The series of these labels, made at 0 in both colours when it is new. */
+  #resolve(metric: Metric, labels: readonly string[]): Series {
+    const family = this.#families[metric.id];
+    const key = JSON.stringify(labels);
+    const known = family.get(key);
+    if (known !== undefined) return known;
+    const owner = this.#owner(labels.slice(0, labels.length - metric.own.length));
+    const cell = (colour: Colour): Cell => ({
+      values: new Float64Array(this.#size(metric)),
+      workers: 0,
+      text: labelText(metric, labels, this.#machine, colour),
+    });
+    const series = { metric, labels, owner, blue: cell('blue'), green: cell('green') };
+    family.set(key, series);
+    owner.series.push(series);
+    return series;
+  }
+
+  #owner(labels: readonly string[]): Owner {
+    const key = JSON.stringify(labels);
+    let owner = this.#owners.get(key);
+    if (owner === undefined) {
+      owner = { key, series: [], workers: 0, changed: this.#clock() };
+      this.#owners.set(key, owner);
+    }
+    return owner;
+  }
+
+  #close(worker: Worker, opened: number, closed: number): void {
+    for (const { series, sum } of worker.parts.values()) {
+      if (series.metric.id !== opened) continue;
+      const closing = this.#resolve(metrics[closed], series.labels);
+      const open = sum - (worker.parts.get(closing)?.sum ?? 0);
+      if (open > 0) closing[worker.colour].values[0] += open;
+    }
+  }
+
+  #size(metric: Metric): number {
+    return metric.type === 'histogram' ? this.bounds.length + 2 : 1;
+  }
+}

@@ -1,0 +1,95 @@
+/** Counts in a worker: a series is an index into one typed array, so that recording is an addition. */
+
+import type { Counts, SeriesDefinition } from '../supervisor/messages.ts';
+import { metrics } from './catalogue.ts';
+
+export class Recorder {
+  readonly #bounds: Float64Array;
+  #values = new Float64Array(1024);
+  /** What `collect` has handed out so far. */
+  #sent = new Float64Array(1024);
+  #used = 0;
+  readonly #known = new Map<string, number>();
+  #definitions: SeriesDefinition[] = [];
+
+  /** @param bounds rising upper bounds of all histograms' buckets in seconds, without +Inf. */
+  constructor(bounds: readonly number[]) {
+    this.#bounds = Float64Array.from(bounds);
+  }
+
+  /**
+   * The first index of a series, made when it is new; not for the hot path.
+   * A histogram has bounds + 2 values: one for each bucket (not cumulative), one for +Inf, then the sum.
+   * @param metric position in the catalogue. @param labels app [, instance] [, own …] in the catalogue's order.
+   */
+  series(metric: number, labels: string[]): number {
+    const key = JSON.stringify([metric, labels]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const index = this.#used;
+    const size = metrics[metric].type === 'histogram' ? this.#bounds.length + 2 : 1;
+    this.#used += size;
+    if (this.#used > this.#values.length) this.#grow();
+    this.#known.set(key, index);
+    this.#definitions.push({ index, size, metric, labels });
+    return index;
+  }
+
+  /** Counter or gauge. */
+  inc(index: number): void {
+    this.#values[index] += 1;
+  }
+
+  /** Gauge. */
+  dec(index: number): void {
+    this.#values[index] -= 1;
+  }
+
+  /** Counter: one that would fall, or stop being a number, stays. */
+  add(index: number, n: number): void {
+    if (n > 0 && n < Infinity) this.#values[index] += n;
+  }
+
+  /** Histogram: a bucket's bound belongs to it. A clock that went back counts as 0. */
+  observe(index: number, seconds: number): void {
+    if (!(seconds > 0 && seconds < Infinity)) seconds = 0;
+    const bounds = this.#bounds;
+    const values = this.#values;
+    // Most times are short: walking up from the lowest bound beats halving.
+    let bucket = 0;
+    while (bucket < bounds.length && seconds > bounds[bucket]) bucket += 1;
+    values[index + bucket] += 1;
+    values[index + bounds.length + 1] += seconds;
+  }
+
+  /** New series and increments since the last call; null when there are none. */
+  collect(): Counts | null {
+    const values = this.#values;
+    const sent = this.#sent;
+    let changed = 0;
+    for (let i = 0; i < this.#used; i++) if (values[i] !== sent[i]) changed += 1;
+    if (changed === 0 && this.#definitions.length === 0) return null;
+    const indexes = new Uint32Array(changed);
+    const amounts = new Float64Array(changed);
+    for (let i = 0, at = 0; at < changed; i++) {
+      if (values[i] === sent[i]) continue;
+      indexes[at] = i;
+      amounts[at++] = values[i] - sent[i];
+      sent[i] = values[i];
+    }
+    const definitions = this.#definitions;
+    this.#definitions = [];
+    return { definitions, indexes, amounts };
+  }
+
+  #grow(): void {
+    const length = Math.max(this.#values.length * 2, this.#used);
+    const grown = (old: Float64Array) => {
+      const array = new Float64Array(length);
+      array.set(old);
+      return array;
+    };
+    this.#values = grown(this.#values);
+    this.#sent = grown(this.#sent);
+  }
+}

@@ -1,0 +1,107 @@
+/** The supervisor's HTTP server: what is scraped, and whether the edge serves. */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
+import { constants, createGzip } from 'node:zlib';
+import { acceptsGzip } from './encoding.ts';
+import { contentType, render } from './exposition.ts';
+import type { Store } from './merge.ts';
+
+export interface ScrapeOptions {
+  store: Store;
+  /** Names of an organisation's apps; undefined when there is no such organisation. */
+  appsOf: (org: string) => ReadonlySet<string> | undefined;
+  /** Whether a slot serves. */
+  serving: () => boolean;
+  /** Has the workers report; ends in time, whether all did or not. */
+  beforeScrape: () => Promise<void>;
+  /** What follows the proxy's series on the whole page, in the same format. */
+  append: () => Promise<string>;
+}
+
+/** A page of a large edge is tens of MB while it is written: more at once than a few scrapers need is a mistake. */
+const maxScrapes = 8;
+/** Scrapers hold one connection each. */
+const maxConnections = 128;
+const requestTimeout = 5_000;
+/** A scraper that reads nothing for so long gives its place back. */
+const idleTimeout = 30_000;
+
+type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
+
+/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]` and `/healthz`. */
+export function createScrapeServer(options: ScrapeOptions): Server {
+  const routes: Record<string, Route> = {
+    '/metrics': scrapeRoute(options),
+    '/healthz': (_request, response) =>
+      options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
+  };
+  const server = createServer({ headersTimeout: requestTimeout, requestTimeout, maxHeaderSize: 8192 });
+  server.maxConnections = maxConnections;
+  server.timeout = idleTimeout;
+  server.on('request', async (request, response) => {
+    const url = URL.parse(request.url ?? '', 'http://localhost');
+    const route = url !== null && Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
+    if (route === undefined) return line(response, 404, 'not found');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      return line(response, 405, 'method not allowed');
+    }
+    try {
+      await route(request, response, url!.searchParams);
+    } catch (error) {
+      // The scraper left in the middle, or the page could not be made: a page that is cut off must not look whole.
+      if (response.headersSent) response.destroy();
+      else line(response, 500, `the page could not be made: ${error instanceof Error ? error.message : error}`);
+    }
+  });
+  return server;
+}
+
+function scrapeRoute({ store, appsOf, beforeScrape, append }: ScrapeOptions): Route {
+  let scrapes = 0;
+  return async (request, response, query) => {
+    const org = query.get('org');
+    const apps = org === null ? undefined : appsOf(org);
+    if (org !== null && apps === undefined) return line(response, 404, 'unknown organization');
+    const gzip = acceptsGzip(request.headers['accept-encoding']);
+    const headers = {
+      'Content-Type': contentType,
+      Vary: 'Accept-Encoding',
+      ...(gzip && { 'Content-Encoding': 'gzip' }),
+    };
+    if (request.method === 'HEAD') return void response.writeHead(200, headers).end();
+    if (scrapes >= maxScrapes) return line(response, 503, 'too many scrapes at once');
+    scrapes += 1;
+    try {
+      await beforeScrape();
+      const appended = apps === undefined ? await append() : '';
+      const page = Readable.from(pieces(render(store, apps), appended));
+      response.writeHead(200, headers);
+      if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response);
+      else await pipeline(page, response);
+    } finally {
+      scrapes -= 1;
+    }
+  };
+}
+
+/** Lets the event loop turn after each piece: workers' messages do not wait for a large page. */
+async function* pieces(page: Iterable<string>, appended: string): AsyncGenerator<string> {
+  for (const piece of page) {
+    yield piece;
+    await setImmediate();
+  }
+  if (appended !== '') yield appended;
+}
+
+function line(response: ServerResponse, status: number, text: string): void {
+  const body = `${text}\n`;
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}

@@ -1,0 +1,74 @@
+/** What supervisor and workers say to each other over the IPC channel (structured clone). */
+
+import type { Plan } from '../config/plan.ts';
+
+export type Colour = 'blue' | 'green';
+
+/** A series that a worker has made: its first index, its size in values, and what it is called. */
+export interface SeriesDefinition {
+  index: number;
+  size: number;
+  /** Position in the catalogue. */
+  metric: number;
+  /** Values of the metric's own labels, in the catalogue's order; region, host and proxy_id are the supervisor's. */
+  labels: string[];
+}
+
+/** Increments since the last one: values[indexes[i]] grew by amounts[i]. Gauges too: their sum is their value. */
+export interface Counts {
+  definitions: SeriesDefinition[];
+  indexes: Uint32Array;
+  amounts: Float64Array;
+}
+
+export type ToWorker =
+  | {
+      type: 'start';
+      plan: Plan;
+      colour: Colour;
+      generation: number;
+      index: number;
+      ticketKeys: Uint8Array;
+      /** What the slot knows already, for a worker that replaces another; null: find out before saying ready. */
+      health: [key: string, healthy: boolean][] | null;
+    }
+  /** With the bound TCP handle of that listener attached. */
+  | { type: 'listen'; key: string }
+  /** All listeners were sent: accept. */
+  | { type: 'accept' }
+  /** Answer with counts, whatever has changed. */
+  | { type: 'flush'; id: number }
+  /** Health of upstreams, by key. */
+  | { type: 'health'; upstreams: [key: string, healthy: boolean][] }
+  /** More permits below a hard limit. */
+  | { type: 'grant'; key: string; permits: number }
+  /** Another worker waits: give back what is not in use, and until `owed` have come back what comes free. */
+  | { type: 'recall'; key: string; owed: number }
+  /** In flight at all other workers together, as last reported. */
+  | { type: 'others'; upstreams: [key: string, inFlight: number][] }
+  | { type: 'ticketKeys'; ticketKeys: Uint8Array }
+  | { type: 'drain'; timeout: number; websocketTimeout: number };
+
+export type FromWorker =
+  /** Checks have had their first results: may accept. */
+  | { type: 'ready' }
+  | { type: 'failed'; reason: string }
+  /** Accepts on all listeners now. */
+  | { type: 'accepting' }
+  /**
+   * `flush`: the id asked for, or 0 for the periodic one. `counts`: null when nothing changed.
+   * `inFlight`: those that changed since the last one. `connections`: of clients, open now.
+   */
+  | {
+      type: 'counts';
+      flush: number;
+      counts: Counts | null;
+      inFlight: [key: string, inFlight: number][];
+      connections: number;
+    }
+  /** Worker 0 runs the checks of its slot and reports changes. */
+  | { type: 'health'; upstreams: [key: string, healthy: boolean][] }
+  | { type: 'lease'; key: string; want: number }
+  | { type: 'release'; key: string; permits: number }
+  /** The last connection has closed: about to exit. */
+  | { type: 'drained'; cut: number };

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { M, metrics } from '../../src/metrics/catalogue.ts';
+import { document, documentPath } from '../../src/metrics/document.ts';
+import { labelNames } from '../../src/metrics/labels.ts';
+
+test('the given names, types and labels, in their order', () => {
+  const rows = metrics.map((metric) => [metric.name, metric.type, labelNames(metric).join()]);
+  const edge = 'app,region,host,proxy_id';
+  const app = 'app,region,host,instance,proxy_id';
+  expect(rows).toEqual([
+    ['fly_edge_http_responses_count', 'counter', `${edge},status`],
+    ['fly_edge_http_response_time_seconds', 'histogram', `${edge},status`],
+    ['fly_edge_tcp_connects_count', 'counter', edge],
+    ['fly_edge_tcp_disconnects_count', 'counter', edge],
+    ['fly_edge_data_out', 'counter', edge],
+    ['fly_edge_data_in', 'counter', edge],
+    ['fly_edge_tls_handshake_errors', 'counter', `${edge},servername`],
+    ['fly_edge_tls_handshake_time_seconds', 'histogram', `${edge},version`],
+    ['fly_app_concurrency', 'gauge', app],
+    ['fly_app_http_responses_count', 'counter', `${app},status`],
+    ['fly_app_http_response_time_seconds', 'histogram', `${app},status`],
+    ['fly_app_connect_time_seconds', 'histogram', app],
+    ['fly_app_tcp_connects_count', 'counter', app],
+    ['fly_app_tcp_disconnects_count', 'counter', app],
+    ['fly_edge_error_count', 'counter', `${edge},code`],
+    ['fly_app_soft_limit_reached_count', 'counter', app],
+    ['fly_app_hard_limit_reached_count', 'counter', app],
+  ]);
+});
+
+test('short names lead to their series', () => {
+  expect(metrics[M.edgeDataIn].name).toBe('fly_edge_data_in');
+  expect(metrics[M.appHardLimitReached].labels).toEqual(['app', 'instance']);
+  expect(metrics.map((metric) => metric.id)).toEqual(Object.values(M));
+});
+
+test('each example asks for its own series', () => {
+  for (const metric of metrics) expect(metric.query).toContain(metric.name);
+});
+
+test('docs/metrics.md is up to date (npm run docs)', () => {
+  expect(readFileSync(documentPath, 'utf8')).toBe(document());
+});

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { M } from '../../src/metrics/catalogue.ts';
+import { Recorder } from '../../src/metrics/recorder.ts';
+import { StatusSeries } from '../../src/metrics/status.ts';
+import { bounds } from './helpers.ts';
+
+const amounts = (recorder: Recorder) => {
+  const counts = recorder.collect();
+  return counts && Object.fromEntries(Array.from(counts.indexes, (index, i) => [index, counts.amounts[i]]));
+};
+
+test('a series keeps its index, and other labels make another', () => {
+  const recorder = new Recorder(bounds);
+  const first = recorder.series(M.edgeErrors, ['a', 'b,c']);
+  expect(recorder.series(M.edgeErrors, ['a', 'b,c'])).toBe(first);
+  expect(recorder.series(M.edgeErrors, ['a,b', 'c'])).not.toBe(first);
+  expect(recorder.series(M.edgeTlsHandshakeErrors, ['a', 'b,c'])).not.toBe(first);
+});
+
+test('definitions are handed out once, with room for the buckets', () => {
+  const recorder = new Recorder(bounds);
+  recorder.series(M.appConnectTime, ['a', 'i']);
+  recorder.series(M.edgeDataIn, ['a']);
+  expect(recorder.collect()!.definitions).toEqual([
+    { index: 0, size: bounds.length + 2, metric: M.appConnectTime, labels: ['a', 'i'] },
+    { index: bounds.length + 2, size: 1, metric: M.edgeDataIn, labels: ['a'] },
+  ]);
+  expect(recorder.collect()).toBeNull();
+});
+
+test('collect gives increments since the last one, and null when nothing moved', () => {
+  const recorder = new Recorder(bounds);
+  const bytes = recorder.series(M.edgeDataIn, ['a']);
+  const open = recorder.series(M.appConcurrency, ['a', 'i']);
+  recorder.add(bytes, 10);
+  recorder.add(bytes, 5);
+  recorder.inc(open);
+  expect(amounts(recorder)).toEqual({ [bytes]: 15, [open]: 1 });
+  recorder.inc(bytes);
+  recorder.dec(open);
+  expect(amounts(recorder)).toEqual({ [bytes]: 1, [open]: -1 });
+  recorder.inc(open);
+  recorder.dec(open);
+  expect(recorder.collect()).toBeNull();
+});
+
+test('a counter never falls nor stops being a number', () => {
+  const recorder = new Recorder(bounds);
+  const bytes = recorder.series(M.edgeDataIn, ['a']);
+  recorder.collect();
+  for (const amount of [-1, Number.NaN, Infinity, -Infinity, 0]) recorder.add(bytes, amount);
+  expect(recorder.collect()).toBeNull();
+});
+
+test.each([
+  [0, 0, 0],
+  [0.001, 0, 0.001],
+  [0.0010001, 1, 0.0010001],
+  [1, 3, 1],
+  [1.5, 4, 1.5],
+  [-3, 0, 0],
+  [Number.NaN, 0, 0],
+  [Infinity, 0, 0],
+])('%d seconds go to bucket %i', (seconds, bucket, sum) => {
+  const recorder = new Recorder(bounds);
+  const time = recorder.series(M.appConnectTime, ['a', 'i']);
+  recorder.observe(time, seconds);
+  const expected: Record<number, number> = { [time + bucket]: 1 };
+  if (sum > 0) expected[time + bounds.length + 1] = sum;
+  expect(amounts(recorder)).toEqual(expected);
+});
+
+test('growing keeps every value', () => {
+  const recorder = new Recorder(bounds);
+  const indexes = Array.from({ length: 5000 }, (_, i) => {
+    const index = recorder.series(M.edgeDataIn, [`app${i}`]);
+    recorder.add(index, i + 1);
+    return index;
+  });
+  expect(amounts(recorder)).toEqual(Object.fromEntries(indexes.map((index, i) => [index, i + 1])));
+});
+
+test('the usual statuses are born, others come with their first response', () => {
+  const recorder = new Recorder(bounds);
+  const series = new StatusSeries(recorder, 'app', ['a', 'i']);
+  const born = recorder.collect()!.definitions;
+  expect(born.map(({ metric, labels }) => [metric, labels])).toEqual([
+    [M.appHttpResponses, ['a', 'i', '200']],
+    [M.appHttpResponses, ['a', 'i', '404']],
+    [M.appHttpResponses, ['a', 'i', '500']],
+  ]);
+  expect(series.responses(404)).toBe(born[1].index);
+  for (const status of [100, 418, 599, 999]) {
+    expect(series.responses(status)).toBe(recorder.series(M.appHttpResponses, ['a', 'i', `${status}`]));
+    expect(series.responses(status)).toBe(series.responses(status));
+    expect(series.time(status)).toBe(recorder.series(M.appHttpResponseTime, ['a', 'i', `${status}`]));
+    expect(series.time(status)).toBe(series.time(status));
+  }
+});
+
+test('an edge has more statuses from birth', () => {
+  const recorder = new Recorder(bounds);
+  new StatusSeries(recorder, 'edge', ['a']);
+  const statuses = recorder.collect()!.definitions.map(({ labels }) => Number(labels[1]));
+  expect(statuses).toEqual([200, 204, 301, 304, 400, 404, 408, 429, 500, 502, 503, 504]);
+});

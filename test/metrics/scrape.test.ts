@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { Agent, type IncomingHttpHeaders, request, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, expect, test } from 'vitest';
+import { M } from '../../src/metrics/catalogue.ts';
+import { createScrapeServer, type ScrapeOptions } from '../../src/metrics/scrape.ts';
+import { parseExposition, sum } from '../helpers/exposition.ts';
+import { pageText, storeAt, workerOf } from './helpers.ts';
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+  server = undefined;
+});
+
+function appsStore(instances = 1) {
+  const { store } = storeAt();
+  const { recorder, ship } = workerOf(store, 1, 'blue');
+  for (const app of ['a', 'b', '']) {
+    recorder.add(recorder.series(M.edgeDataIn, [app]), 5);
+    for (let i = 0; i < instances; i++) recorder.observe(recorder.series(M.appConnectTime, [app, `i${i}`]), 0.5);
+  }
+  ship();
+  return store;
+}
+
+async function start(options: Partial<ScrapeOptions> = {}): Promise<number> {
+  server = createScrapeServer({
+    store: appsStore(),
+    appsOf: (org) => (org === 'personal' ? new Set(['a']) : undefined),
+    serving: () => true,
+    beforeScrape: async () => {},
+    append: async () => 'process_up 1\n',
+    ...options,
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+}
+
+async function get(port: number, path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+  const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: new Agent() }).end();
+  const [response] = await once(sent, 'response');
+  const chunks: Buffer[] = await response.toArray();
+  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+test('the page is text format 0.0.4, whatever Accept says, after the workers have reported', async () => {
+  const store = appsStore();
+  let reported = 0;
+  const port = await start({ store, beforeScrape: async () => void (reported += 1) });
+  const answer = await get(port, '/metrics', 'GET', { accept: 'application/openmetrics-text; version=1.0.0' });
+  expect(answer.status).toBe(200);
+  expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+  expect(answer.headers['content-encoding']).toBeUndefined();
+  expect(answer.body.toString()).toBe(`${pageText(store)}process_up 1\n`);
+  expect(reported).toBe(1);
+});
+
+test('gzip when it is asked for', async () => {
+  const store = appsStore(200);
+  const port = await start({ store });
+  const plain = await get(port, '/metrics', 'GET', { 'accept-encoding': 'gzip;q=0' });
+  const packed = await get(port, '/metrics', 'GET', { 'accept-encoding': 'gzip' });
+  expect(plain.headers['content-encoding']).toBeUndefined();
+  expect(packed.headers['content-encoding']).toBe('gzip');
+  expect(packed.headers.vary).toBe('Accept-Encoding');
+  expect(packed.body.length).toBeLessThan(plain.body.length / 5);
+  expect(gunzipSync(packed.body).equals(plain.body)).toBe(true);
+});
+
+test('HEAD has the headers of GET and no body', async () => {
+  const port = await start();
+  const answer = await get(port, '/metrics', 'HEAD', { 'accept-encoding': 'gzip' });
+  expect(answer.status).toBe(200);
+  expect(answer.headers['content-type']).toContain('version=0.0.4');
+  expect(answer.headers['content-encoding']).toBe('gzip');
+  expect(answer.body.length).toBe(0);
+});
+
+test("one organization's page has its apps alone", async () => {
+  const port = await start();
+  const page = parseExposition((await get(port, '/metrics?org=personal')).body.toString());
+  expect(new Set([...page.values()].flat().map(({ labels }) => labels.app))).toEqual(new Set(['a']));
+  expect(sum(page, 'fly_edge_data_in')).toBe(5);
+  expect(page.has('process_up')).toBe(false);
+});
+
+test.each([
+  ['GET', '/metrics?org=nobody', 404, 'unknown organization\n'],
+  ['GET', '/metrics?org=', 404, 'unknown organization\n'],
+  ['GET', '/', 404, 'not found\n'],
+  ['GET', '/metrics/', 404, 'not found\n'],
+  ['GET', '/constructor', 404, 'not found\n'],
+  ['POST', '/elsewhere', 404, 'not found\n'],
+  ['POST', '/metrics', 405, 'method not allowed\n'],
+  ['DELETE', '/healthz', 405, 'method not allowed\n'],
+  ['GET', '/healthz', 200, 'ok\n'],
+])('%s %s → %i', async (method, path, status, body) => {
+  const answer = await get(await start(), path, method);
+  expect([answer.status, answer.body.toString()]).toEqual([status, body]);
+  expect(answer.headers.allow).toBe(status === 405 ? 'GET, HEAD' : undefined);
+});
+
+test('health is 503 while no slot serves', async () => {
+  const port = await start({ serving: () => false });
+  expect((await get(port, '/healthz')).status).toBe(503);
+});
+
+test('a page that cannot be made is a 500 with the reason, and the next one is answered', async () => {
+  let broken = true;
+  const port = await start({
+    append: async () => {
+      if (broken) throw new Error('no registry');
+      return '';
+    },
+  });
+  const answer = await get(port, '/metrics', 'GET', { 'accept-encoding': 'gzip' });
+  expect([answer.status, answer.body.toString()]).toEqual([500, 'the page could not be made: no registry\n']);
+  broken = false;
+  expect((await get(port, '/metrics')).status).toBe(200);
+});
+
+test('more than eight scrapes at once are refused until one has ended', async () => {
+  const gate = Promise.withResolvers<void>();
+  const waiting = Promise.withResolvers<void>();
+  let begun = 0;
+  const port = await start({
+    beforeScrape: () => {
+      if (++begun === 8) waiting.resolve();
+      return gate.promise;
+    },
+  });
+  const scrapes = Array.from({ length: 8 }, () => get(port, '/metrics'));
+  await waiting.promise;
+  expect((await get(port, '/metrics')).status).toBe(503);
+  expect((await get(port, '/healthz')).status).toBe(200);
+  gate.resolve();
+  expect((await Promise.all(scrapes)).map(({ status }) => status)).toEqual(Array(8).fill(200));
+  expect((await get(port, '/metrics')).status).toBe(200);
+});
+
+test('scrapers that leave in the middle give their places back', async () => {
+  const port = await start({ store: appsStore(3000) });
+  for (let i = 0; i < 12; i++) {
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    socket.destroy();
+    await once(socket, 'close');
+  }
+  await expect.poll(async () => (await get(port, '/metrics')).status, { timeout: 5000 }).toBe(200);
+});
+
+test('what is no HTTP is refused, and the server goes on', async () => {
+  const port = await start();
+  const socket = connect(port, '127.0.0.1');
+  socket.write('hello\r\n\r\n');
+  expect(await text(socket)).toContain('400 Bad Request');
+  expect((await get(port, '/healthz')).status).toBe(200);
+});
