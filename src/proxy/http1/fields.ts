@@ -1,0 +1,203 @@
+import { COLON, CR, isBlank, LF, TOKEN, VALUE } from './bytes.ts';
+import { readConnection, readOptions } from './connection.ts';
+import { type Fault, nameFault } from './faults.ts';
+import { type Framing, readCodings, readLength } from './framing.ts';
+import { Id, identify } from './names.ts';
+
+/** More bytes are needed. */
+export const INCOMPLETE = 0;
+/** A rule is broken: see `fault`. */
+export const REFUSED = -1;
+/** Too many bytes or fields. */
+export const TOO_LARGE = -2;
+
+const latin1Slice: (start: number, end: number) => string = (Buffer.prototype as never as { latin1Slice: never })
+  .latin1Slice;
+
+/**
+ * What request and response heads share: the field lines (RFC 9112 5), the version and the connection options.
+ * One instance serves many messages: its arrays are kept, and no field costs an object or a string.
+ */
+export abstract class Head {
+  fault: Fault | '' = '';
+  /** The head as latin1. All offsets index into it. */
+  text = '';
+  minor: 0 | 1 = 1;
+  /** How many fields there are. */
+  count = 0;
+  /** The `Id` of each field. */
+  ids = new Uint8Array(0);
+  /** Four offsets a field: name start, name end, value start, value end, without the blanks around the value. */
+  bounds = new Int32Array(0);
+  /** From the version and `Connection` (RFC 9112 9.3). */
+  keepAlive = false;
+  /** `Connection: upgrade` and an `Upgrade` field that names a protocol, in 1.1 (RFC 9110 7.8). */
+  upgrade = false;
+  /** Other names that `Connection` lists, in lower case: these fields go no further than this hop. */
+  connectionOptions: string[] | null = null;
+
+  /** Bit sets of ids, and the first field with each id. */
+  protected seen = 0;
+  protected repeated = 0;
+  protected readonly first = new Uint16Array(32);
+  /** The end of what may be read, and what it means to arrive there. */
+  protected limit = 0;
+  protected atLimit = INCOMPLETE;
+
+  protected begin(start: number, end: number, maxSize: number, maxCount: number): void {
+    this.fault = '';
+    this.text = '';
+    this.count = 0;
+    this.keepAlive = false;
+    this.upgrade = false;
+    this.connectionOptions = null;
+    this.seen = 0;
+    this.repeated = 0;
+    const fits = end - start < maxSize;
+    this.limit = fits ? end : start + maxSize;
+    this.atLimit = fits ? INCOMPLETE : TOO_LARGE;
+    if (this.ids.length < maxCount) {
+      this.ids = new Uint8Array(maxCount);
+      this.bounds = new Int32Array(4 * maxCount);
+    }
+  }
+
+  protected refuse(fault: Fault): number {
+    this.fault = fault;
+    return REFUSED;
+  }
+
+  protected has(id: number): boolean {
+    return (this.seen & (1 << id)) !== 0;
+  }
+
+  protected isRepeated(id: number): boolean {
+    return (this.repeated & (1 << id)) !== 0;
+  }
+
+  /** HTTP-version (RFC 9112 2.3) at buf[i]: the index after it, or a code. Any other version is refused. */
+  protected readVersion(buf: Uint8Array, i: number): number {
+    for (let k = 0; k < 8; k++) {
+      if (i + k >= this.limit) return this.atLimit;
+      const byte = buf[i + k];
+      // HTTP/d.d
+      const fits = k === 5 || k === 7 ? byte >= 0x30 && byte <= 0x39 : byte === VERSION[k];
+      if (!fits) return this.refuse(byte === LF ? 'bare-lf' : 'bad-version');
+    }
+    const minor = buf[i + 7] - 0x30;
+    if (buf[i + 5] !== 0x31 || minor > 1) return this.refuse('version-unsupported');
+    this.minor = minor as 0 | 1;
+    return i + 8;
+  }
+
+  /** CRLF at buf[i]: the index after it, or a code; `otherwise` is the fault when neither byte is there. */
+  protected readLineEnd(buf: Uint8Array, i: number, otherwise: Fault): number {
+    if (i >= this.limit) return this.atLimit;
+    if (buf[i] !== CR) return this.refuse(buf[i] === LF ? 'bare-lf' : otherwise);
+    if (i + 1 >= this.limit) return this.atLimit;
+    return buf[i + 1] === LF ? i + 2 : this.refuse('bare-cr');
+  }
+
+  /**
+   * All field lines and the empty line after them, from buf[i] on; offsets are kept relative to `origin`.
+   * Returns the index after the head, or a code.
+   */
+  protected readFields(buf: Uint8Array, i: number, origin: number, maxCount: number): number {
+    const { limit, atLimit, ids, bounds } = this;
+    let count = 0;
+    let seen = 0;
+    let repeated = 0;
+    for (;;) {
+      if (i >= limit) return atLimit;
+      if (buf[i] === CR) break;
+      if (count === maxCount) return TOO_LARGE;
+
+      const nameStart = i;
+      while (i < limit && TOKEN[buf[i]] !== 0) i++;
+      if (i >= limit) return atLimit;
+      if (buf[i] !== COLON || i === nameStart) {
+        const fault = nameFault(buf[i], i === nameStart);
+        return this.refuse(fault === 'obs-fold' && count === 0 ? 'space-before-first-field' : fault);
+      }
+      const nameEnd = i++;
+
+      while (i < limit && isBlank(buf[i])) i++;
+      const valueStart = i;
+      while (i < limit && VALUE[buf[i]] !== 0) i++;
+      let valueEnd = i;
+      i = this.readLineEnd(buf, i, 'control-in-value');
+      if (i <= 0) return i;
+      while (valueEnd > valueStart && isBlank(buf[valueEnd - 1])) valueEnd--;
+
+      const id = identify(buf, nameStart, nameEnd);
+      const bit = 1 << id;
+      if ((seen & bit) === 0) this.first[id] = count;
+      else repeated |= bit;
+      seen |= bit;
+      ids[count] = id;
+      const at = 4 * count++;
+      bounds[at] = nameStart - origin;
+      bounds[at + 1] = nameEnd - origin;
+      bounds[at + 2] = valueStart - origin;
+      bounds[at + 3] = valueEnd - origin;
+    }
+    i = this.readLineEnd(buf, i, 'bare-cr');
+    if (i <= 0) return i;
+    this.count = count;
+    this.seen = seen;
+    this.repeated = repeated;
+    this.text = latin1Slice.call(buf, origin, i);
+    return i;
+  }
+
+  /** What `Connection` says (RFC 9110 7.6.1). */
+  protected settleConnection(): Fault | '' {
+    this.keepAlive = this.minor === 1;
+    if (!this.has(Id.connection)) return '';
+    const at = 4 * this.first[Id.connection];
+    const options = this.isRepeated(Id.connection)
+      ? readOptions(this.joined(Id.connection))
+      : readConnection(this.text, this.bounds[at + 2], this.bounds[at + 3]);
+    if (typeof options === 'string') return options;
+    this.keepAlive = !options.close && (this.minor === 1 || options.keepAlive);
+    this.upgrade = options.upgrade && this.minor === 1 && this.has(Id.upgrade) && this.value(Id.upgrade) !== '';
+    this.connectionOptions = options.others;
+    return '';
+  }
+
+  /** What Content-Length says, or -1 when it is malformed. */
+  protected readContentLength(): number {
+    const at = 4 * this.first[Id.contentLength];
+    return readLength(this.text, this.bounds[at + 2], this.bounds[at + 3]);
+  }
+
+  /** What Transfer-Encoding says of the body's end: `chunked` or `untilClose`, or the fault (RFC 9112 6.1, 6.3). */
+  protected readTransferEncoding(): typeof Framing.chunked | typeof Framing.untilClose | Fault {
+    if (this.minor === 0) return 'coding-in-1.0';
+    if (this.has(Id.contentLength)) return 'length-and-coding';
+    if (this.isRepeated(Id.transferEncoding)) return 'repeated-coding';
+    const at = 4 * this.first[Id.transferEncoding];
+    const end = this.bounds[at + 3];
+    // Readers differ on tabs around a coding and blanks after it: llhttp takes `chunked` HTAB for another coding.
+    if (this.text.charCodeAt(end) !== CR || this.text.slice(this.bounds[at + 1], end).includes('\t'))
+      return 'bad-coding';
+    return readCodings(this.value(Id.transferEncoding));
+  }
+
+  /** The values of all fields with this id as one list (RFC 9110 5.3). */
+  private joined(id: number): string {
+    const values: string[] = [];
+    for (let i = 0; i < this.count; i++) {
+      if (this.ids[i] === id) values.push(this.text.slice(this.bounds[4 * i + 2], this.bounds[4 * i + 3]));
+    }
+    return values.join();
+  }
+
+  /** The value of the first field with this id. */
+  protected value(id: number): string {
+    const at = 4 * this.first[id];
+    return this.text.slice(this.bounds[at + 2], this.bounds[at + 3]);
+  }
+}
+
+const VERSION = Uint8Array.from('HTTP/1.1', (char) => char.charCodeAt(0));

@@ -1,0 +1,250 @@
+import { CR, isDigit, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts';
+import type { Fault } from './faults.ts';
+import { Head } from './fields.ts';
+import { Framing } from './framing.ts';
+import { Id } from './names.ts';
+import { authorityEnd, authorityStart, hostEnd } from './target.ts';
+
+export { Id } from './names.ts';
+
+const SLASH = 0x2f;
+const HASH = 0x23;
+
+/** The head of a request (RFC 9112 3). */
+export class RequestHead extends Head {
+  method = '';
+  /** As sent. */
+  target = '';
+  /**
+   * What to forward, in `text`: origin-form, or `*`; nothing for CONNECT. Where an absolute-form has no path, it stands
+   * at the end of `text`, after the head.
+   */
+  pathStart = 0;
+  pathEnd = 0;
+  /** uri-host of `Host` in lower case, without port; '' when there is none (1.0). */
+  host = '';
+  framing: typeof Framing.none | typeof Framing.length | typeof Framing.chunked = Framing.none;
+  contentLength = 0;
+  expectContinue = false;
+
+  /** The last good `Host` and its name: the requests of a connection mostly repeat it. */
+  private lastHost = '';
+  private lastName = '';
+
+  /** Refused because of its version: 505. */
+  get versionUnsupported(): boolean {
+    return this.fault === 'version-unsupported';
+  }
+
+  /**
+   * Reads the head in buf[start,end). Returns its length in bytes, through the empty line after it and with an empty
+   * line before it; 0 when it is incomplete; -1 when refused (`fault`); -2 when it has more than maxSize bytes or
+   * maxCount fields. Each call resets all.
+   */
+  parse(buf: Uint8Array, start: number, end: number, maxSize: number, maxCount: number): number {
+    this.begin(start, end, maxSize, maxCount);
+    const limit = this.limit;
+    let i = start;
+    if (i < limit && (buf[i] === CR || buf[i] === LF)) {
+      // One empty line before a request is forgiven (RFC 9112 2.2).
+      i = this.readLineEnd(buf, i, 'bare-cr');
+      if (i <= 0) return i;
+      if (i < limit && buf[i] === CR) return this.refuse('empty-lines');
+    }
+    const origin = i;
+    while (i < limit && TOKEN[buf[i]] !== 0) i++;
+    if (i >= limit) return this.atLimit;
+    if (buf[i] !== SP || i === origin) return this.refuse(buf[i] === LF ? 'bare-lf' : 'bad-method');
+    const methodEnd = i - origin;
+
+    const targetStart = ++i;
+    while (i < limit && TARGET[buf[i]] !== 0) i++;
+    if (i >= limit) return this.atLimit;
+    if (buf[i] !== SP || i === targetStart) return this.refuse(targetFault(buf[i]));
+    const targetEnd = i - origin;
+
+    i = this.readVersion(buf, i + 1);
+    if (i <= 0) return i;
+    i = this.readLineEnd(buf, i, 'bad-request-line');
+    if (i <= 0) return i;
+    i = this.readFields(buf, i, origin, maxCount);
+    if (i <= 0) return i;
+
+    this.method = methodEnd === 3 && this.text.startsWith('GET') ? 'GET' : this.text.slice(0, methodEnd);
+    this.target = this.text.slice(methodEnd + 1, targetEnd);
+    this.pathStart = methodEnd + 1;
+    this.pathEnd = targetEnd;
+    const fault = this.settleHost() || this.settleTarget() || this.settleFraming() || this.settleConnection();
+    return fault === '' ? i - start : this.refuse(fault);
+  }
+
+  private settleHost(): Fault | '' {
+    if (!this.has(Id.host)) {
+      this.host = '';
+      return this.minor === 0 ? '' : 'no-host';
+    }
+    if (this.isRepeated(Id.host)) return 'two-hosts';
+    const at = 4 * this.first[Id.host];
+    const start = this.bounds[at + 2];
+    const end = this.bounds[at + 3];
+    if (start === end) return 'empty-host';
+    if (end - start !== this.lastHost.length || !this.text.startsWith(this.lastHost, start)) {
+      const nameEnd = hostEnd(this.text, start, end);
+      if (nameEnd < 0) return 'bad-host';
+      this.lastHost = this.text.slice(start, end);
+      this.lastName = this.lastHost.slice(0, nameEnd - start).toLowerCase();
+    }
+    this.host = this.lastName;
+    return '';
+  }
+
+  private settleTarget(): Fault | '' {
+    const { target } = this;
+    if (target.charCodeAt(0) === SLASH && this.method !== 'CONNECT') return '';
+    if (this.method === 'CONNECT') return this.settleAuthorityForm();
+    if (target === '*') return this.method === 'OPTIONS' ? '' : 'target-form';
+    const start = authorityStart(target);
+    return start < 0 ? 'target-form' : this.settleAbsoluteForm(start);
+  }
+
+  /** RFC 9112 3.2.3: uri-host and port, nothing else. */
+  private settleAuthorityForm(): Fault | '' {
+    this.pathStart = this.pathEnd;
+    const { target } = this;
+    const nameEnd = hostEnd(target, 0, target.length);
+    return nameEnd < 0 || nameEnd === target.length ? 'target-form' : '';
+  }
+
+  /** RFC 9112 3.2.2: the authority must be what Host says; its path and query go on. */
+  private settleAbsoluteForm(start: number): Fault | '' {
+    const { target } = this;
+    const end = authorityEnd(target, start);
+    const authority = target.slice(start, end).toLowerCase();
+    if (authority.includes('@')) return 'userinfo';
+    const nameEnd = hostEnd(authority, 0, authority.length);
+    if (nameEnd < 0) return authority === '' ? 'empty-host' : 'bad-host';
+    if (!this.has(Id.host)) this.host = authority.slice(0, nameEnd);
+    else if (this.value(Id.host).toLowerCase() !== authority) return 'authority-is-not-host';
+
+    this.pathStart += end;
+    if (target.charCodeAt(end) === SLASH) return '';
+    // An empty path is sent as `/`, but as `*` with OPTIONS and no query (RFC 9112 3.2.1, 3.2.4).
+    const path = this.method === 'OPTIONS' && end === target.length ? '*' : `/${target.slice(end)}`;
+    this.pathStart = this.text.length;
+    this.text += path;
+    this.pathEnd = this.text.length;
+    return '';
+  }
+
+  private settleFraming(): Fault | '' {
+    this.framing = Framing.none;
+    this.contentLength = 0;
+    this.expectContinue =
+      this.minor === 1 && this.has(Id.expect) && this.value(Id.expect).toLowerCase() === '100-continue';
+    if (this.has(Id.transferEncoding)) {
+      const framing = this.readTransferEncoding();
+      if (typeof framing === 'string') return framing;
+      // Only a response may end with the connection (RFC 9112 6.3).
+      if (framing !== Framing.chunked) return 'chunked-not-last';
+      this.framing = framing;
+    } else if (this.has(Id.contentLength)) {
+      if (this.isRepeated(Id.contentLength)) return 'repeated-length';
+      this.contentLength = this.readContentLength();
+      if (this.contentLength < 0) return 'bad-length';
+      this.framing = Framing.length;
+    }
+    return '';
+  }
+}
+
+function targetFault(byte: number): Fault {
+  if (byte === LF) return 'bare-lf';
+  if (byte === HASH) return 'fragment';
+  return byte === CR ? 'bad-request-line' : 'bad-target';
+}
+
+/** The head of a response (RFC 9112 4). */
+export class ResponseHead extends Head {
+  status = 0;
+  reasonStart = 0;
+  reasonEnd = 0;
+  /** What Content-Length says; -1 without one. */
+  contentLength = -1;
+  private coding: typeof Framing.none | typeof Framing.chunked | typeof Framing.untilClose = Framing.none;
+
+  /** As `RequestHead.parse`. */
+  parse(buf: Uint8Array, start: number, end: number, maxSize: number, maxCount: number): number {
+    this.begin(start, end, maxSize, maxCount);
+    const limit = this.limit;
+    let i = this.readVersion(buf, start);
+    if (i <= 0) return i;
+    i = this.readStatus(buf, i);
+    if (i <= 0) return i;
+    // An absent reason phrase may lack its space too (RFC 9112 4: recipients may parse on word boundaries).
+    if (i < limit && buf[i] === SP) i++;
+    else if (i < limit && buf[i] !== CR) return this.refuse(buf[i] === LF ? 'bare-lf' : 'bad-status-line');
+    this.reasonStart = i - start;
+    while (i < limit && VALUE[buf[i]] !== 0) i++;
+    this.reasonEnd = i - start;
+    i = this.readLineEnd(buf, i, 'bad-status-line');
+    if (i <= 0) return i;
+    i = this.readFields(buf, i, start, maxCount);
+    if (i <= 0) return i;
+    const fault = this.settleFraming() || this.settleConnection();
+    return fault === '' ? i - start : this.refuse(fault);
+  }
+
+  /** SP status-code at buf[i]: the index after it, or a code. */
+  private readStatus(buf: Uint8Array, i: number): number {
+    let status = 0;
+    for (let k = 0; k < 4; k++) {
+      if (i + k >= this.limit) return this.atLimit;
+      const byte = buf[i + k];
+      const fits = k === 0 ? byte === SP : isDigit(byte);
+      if (!fits) return this.refuse(byte === LF ? 'bare-lf' : 'bad-status-line');
+      if (k > 0) status = status * 10 + byte - 0x30;
+    }
+    if (status < 100 || status > 599) return this.refuse('bad-status');
+    this.status = status;
+    return i + 4;
+  }
+
+  private settleFraming(): Fault | '' {
+    this.contentLength = -1;
+    this.coding = Framing.none;
+    if (this.has(Id.transferEncoding)) {
+      const framing = this.readTransferEncoding();
+      if (typeof framing === 'string') return framing;
+      this.coding = framing;
+    } else if (this.has(Id.contentLength)) {
+      if (this.isRepeated(Id.contentLength)) return 'repeated-length';
+      this.contentLength = this.readContentLength();
+      if (this.contentLength < 0) return 'bad-length';
+    }
+    // It has no body, but some read one: llhttp does after 102 to 199.
+    const body = this.coding !== Framing.none || this.contentLength > 0;
+    return body && this.status < 200 ? 'interim-with-body' : '';
+  }
+
+  /** How the body ends, given the method of the request (RFC 9112 6.3). A body that ends with the connection clears `keepAlive`. */
+  frame(method: string): Framing {
+    if (method === 'HEAD' || this.status < 200 || this.status === 204 || this.status === 304) return Framing.none;
+    if (this.coding === Framing.chunked) return Framing.chunked;
+    if (this.coding === Framing.none && this.contentLength >= 0) return Framing.length;
+    this.keepAlive = false;
+    return Framing.untilClose;
+  }
+}
+
+/**
+ * The index just past the empty line that ends the head at buf[0]; 0 when it isn't in buf[0,end); -1 at a CR or LF
+ * that stands alone (RFC 9112 2.2). Bytes before `from` were seen by an earlier call.
+ */
+export function findHeadEnd(buf: Uint8Array, from: number, end: number): number {
+  for (let i = from; i < end; i++) {
+    const afterCr = i > 0 && buf[i - 1] === CR;
+    if ((buf[i] === LF) !== afterCr) return -1;
+    if (buf[i] === LF && i >= 3 && buf[i - 2] === LF) return i + 1;
+  }
+  return 0;
+}

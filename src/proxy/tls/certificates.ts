@@ -1,0 +1,83 @@
+import { createSecureContext, type SecureContext } from 'node:tls';
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** PEM, the certificate with its chain. */
+export interface KeyPair {
+  cert: string;
+  key: string;
+}
+
+/**
+ * A session is resumed only in the session id context that it was made in. `tls.Server` would set a hash of the process's
+ * arguments, which differ between workers and slots; a context made by hand has none. With a constant, resumption
+ * depends on the ticket keys alone.
+ */
+const sessionIdContext = 'fly-edge';
+
+/** Certificates by name, and the TLS contexts made of them. */
+export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
+  readonly #exact = new Map<string, Entry>();
+  /** By what follows the `*.`. */
+  readonly #wildcard = new Map<string, Entry>();
+  #contexts = new WeakMap<KeyPair, Map<string, SecureContext>>();
+  #ticketKeys: Buffer;
+
+  /**
+   * @param certificates of several for one name, the first is taken
+   * @param ticketKeys 48 bytes, the same in every process whose sessions are to be shared
+   */
+  constructor(certificates: readonly Entry[], ticketKeys: Uint8Array) {
+    this.#ticketKeys = Buffer.from(ticketKeys);
+    for (const entry of certificates) {
+      for (const name of entry.hostnames) {
+        const names = name.startsWith('*.') ? this.#wildcard : this.#exact;
+        const key = name.startsWith('*.') ? name.slice(2) : name;
+        if (!names.has(key)) names.set(key, entry);
+      }
+    }
+  }
+
+  /** Exact before wildcard, which stands for exactly one label (RFC 9525 6.3). `serverName` is lower case. */
+  find(serverName: string | null): Entry | null {
+    if (serverName === null) return null;
+    const exact = this.#exact.get(serverName);
+    if (exact !== undefined) return exact;
+    const dot = serverName.indexOf('.');
+    return dot < 1 ? null : (this.#wildcard.get(serverName.slice(dot + 1)) ?? null);
+  }
+
+  /** @throws when cert and key are not a valid pair; the configuration has checked that */
+  contextFor(pair: KeyPair, versions: readonly TlsVersion[]): SecureContext {
+    const minVersion = versions.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3';
+    const maxVersion = versions.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2';
+    const range = minVersion + maxVersion;
+    let contexts = this.#contexts.get(pair);
+    if (contexts === undefined) {
+      contexts = new Map();
+      this.#contexts.set(pair, contexts);
+    }
+    let context = contexts.get(range);
+    if (context === undefined) {
+      context = createSecureContext({
+        cert: pair.cert,
+        key: pair.key,
+        minVersion,
+        maxVersion,
+        honorCipherOrder: true,
+        ticketKeys: this.#ticketKeys,
+        sessionIdContext,
+        // Clients are not asked for certificates: without this, each context would load the root certificates.
+        ca: [],
+      });
+      contexts.set(range, context);
+    }
+    return context;
+  }
+
+  /** For the contexts from now on; open connections keep theirs. */
+  setTicketKeys(ticketKeys: Uint8Array): void {
+    this.#ticketKeys = Buffer.from(ticketKeys);
+    this.#contexts = new WeakMap();
+  }
+}

@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { oid, time } from '../../../src/proxy/tls/der.ts';
+import { makeSelfSigned } from '../../../src/proxy/tls/self-signed.ts';
+
+const openssl = (args: string[], input: string): string => execFileSync('openssl', args, { input, encoding: 'utf8' });
+
+describe('makeSelfSigned', () => {
+  it('makes a certificate that node:crypto accepts', () => {
+    const { cert, key } = makeSelfSigned(['demo.test', '*.demo.test']);
+    const certificate = new X509Certificate(cert);
+    expect(certificate.subject).toBe('CN=demo.test');
+    expect(certificate.issuer).toBe(certificate.subject);
+    expect(certificate.subjectAltName).toBe('DNS:demo.test, DNS:*.demo.test');
+    expect(certificate.ca).toBe(false);
+    expect(certificate.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
+    expect(certificate.verify(certificate.publicKey)).toBe(true);
+    expect(certificate.checkPrivateKey(createPrivateKey(key))).toBe(true);
+    expect(certificate.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
+    expect(certificate.checkHost('a.demo.test')).toBe('*.demo.test');
+    expect(certificate.checkHost('other.test')).toBeUndefined();
+    expect(certificate.serialNumber).toMatch(/^[4-7][0-9A-F]{31}$/);
+    expect(certificate.validFromDate.getTime()).toBeLessThan(Date.now());
+    expect(certificate.validToDate.getTime()).toBeGreaterThan(Date.now() + 3000 * 86_400_000);
+  });
+
+  it('makes one that openssl reads and verifies', () => {
+    const { cert } = makeSelfSigned(['demo.test']);
+    const text = openssl(['x509', '-noout', '-text'], cert);
+    expect(text).toContain('Version: 3 (0x2)');
+    expect(text).toContain('Signature Algorithm: ecdsa-with-SHA256');
+    expect(text).toMatch(/Basic Constraints: critical\s+CA:FALSE/);
+    expect(text).toMatch(/Key Usage: critical\s+Digital Signature\n/);
+    const folder = mkdtempSync(join(tmpdir(), 'fly-edge-cert-'));
+    const file = join(folder, 'cert.pem');
+    writeFileSync(file, cert);
+    expect(openssl(['verify', '-check_ss_sig', '-purpose', 'sslserver', '-CAfile', file], cert)).toBe('stdin: OK\n');
+    rmSync(folder, { recursive: true });
+  });
+
+  it('names localhost without a name, and a long name in subjectAltName only', () => {
+    expect(new X509Certificate(makeSelfSigned(['*']).cert).subjectAltName).toBe('DNS:localhost');
+    const long = `${'a.'.repeat(40)}test`;
+    const certificate = new X509Certificate(makeSelfSigned([long]).cert);
+    expect([certificate.subject, certificate.subjectAltName]).toEqual(['CN=fly-edge', `DNS:${long}`]);
+  });
+
+  it('gives each certificate its own serial number and key, and holds hundreds of names', () => {
+    const names = Array.from({ length: 300 }, (_, i) => `host${i}.demo.test`);
+    const [a, b] = [makeSelfSigned(names), makeSelfSigned(names)].map(({ cert }) => new X509Certificate(cert));
+    expect(a.serialNumber).not.toBe(b.serialNumber);
+    expect(a.checkHost('host299.demo.test')).toBe('host299.demo.test');
+  });
+});
+
+describe('DER', () => {
+  it('writes object identifiers of any size', () => {
+    expect(oid('1.2.840.113549').toString('hex')).toBe('06062a864886f70d');
+    expect(oid('2.5.4.3').toString('hex')).toBe('0603550403');
+  });
+  it('writes years from 2050 as GeneralizedTime (RFC 5280 4.1.2.5)', () => {
+    expect(time(new Date('2049-12-31T23:59:59Z')).toString('latin1', 2)).toBe('491231235959Z');
+    expect(time(new Date('2050-01-01T00:00:00Z')).toString('latin1', 2)).toBe('20500101000000Z');
+  });
+});
