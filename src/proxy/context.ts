@@ -1,0 +1,22 @@
+import type { Limits } from '../config/plan.ts';
+import type { ProxyHost } from './host.ts';
+import type { ConnectionHost } from './listener/client-connection.ts';
+import type { App, Route } from './routing/route.ts';
+import type { Sweep } from './sweep.ts';
+
+/** What everything on the data path of one worker shares. */
+export interface Context extends ConnectionHost {
+  readonly region: string;
+  readonly limits: Limits;
+  readonly sweep: Sweep;
+  readonly host: ProxyHost;
+  /** The generation drains: answers say `Connection: close`. */
+  readonly draining: boolean;
+  /** The app that has this host name on any port. */
+  appOf(host: string): App | undefined;
+}
+
+/** One listener's routes by host name. */
+export interface Routes {
+  find(host: string): Route | undefined;
+}

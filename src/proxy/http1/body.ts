@@ -1,0 +1,68 @@
+import { ChunkedDecoder } from './chunked.ts';
+import { Framing } from './framing.ts';
+
+/** Where a body stands, whatever its framing (RFC 9112 6). One instance serves many bodies. */
+export class Body {
+  framing: Framing = Framing.none;
+  done = true;
+  /** Payload bytes so far; without chunk framing. */
+  bytes = 0;
+  #left = 0;
+  #chunks: ChunkedDecoder | null = null;
+
+  /** @param maxLine bytes of one chunk line, and of all trailers. @param collect payload ranges are wanted. */
+  begin(framing: Framing, length: number, maxLine: number, collect: boolean): void {
+    this.framing = framing;
+    this.bytes = 0;
+    this.#left = length;
+    this.done = framing === Framing.none || (framing === Framing.length && length === 0);
+    if (framing !== Framing.chunked) return;
+    this.#chunks ??= new ChunkedDecoder();
+    this.#chunks.reset(maxLine);
+    this.#chunks.collect = collect;
+  }
+
+  /** The index just past the body's bytes in buffer[start,end), or -1 when they break the framing. */
+  push(buffer: Uint8Array, start: number, end: number): number {
+    if (this.done) return start;
+    switch (this.framing) {
+      case Framing.length: {
+        const length = Math.min(this.#left, end - start);
+        this.#left -= length;
+        this.bytes += length;
+        this.done = this.#left === 0;
+        return start + length;
+      }
+      case Framing.chunked: {
+        const chunks = this.#chunks!;
+        const index = chunks.push(buffer, start, end);
+        this.bytes = chunks.bytes;
+        this.done = chunks.done;
+        return index;
+      }
+      default:
+        this.bytes += end - start;
+        return end;
+    }
+  }
+
+  /** The connection ended: whether that ends the body too. */
+  ended(): boolean {
+    if (this.framing === Framing.untilClose) this.done = true;
+    return this.done;
+  }
+
+  get fault(): string {
+    return this.#chunks?.fault ?? '';
+  }
+
+  /** The payload of the last push without its chunk framing, as a copy. */
+  payload(buffer: Buffer): Buffer {
+    const chunks = this.#chunks!;
+    const parts: Buffer[] = [];
+    for (let i = 0; i < chunks.rangeCount; i++) {
+      parts.push(buffer.subarray(chunks.ranges[2 * i], chunks.ranges[2 * i + 1]));
+    }
+    return Buffer.concat(parts);
+  }
+}

@@ -1,0 +1,149 @@
+import type { ClientConnection } from '../listener/client-connection.ts';
+import type { Route } from '../routing/route.ts';
+import { via } from '../routing/route.ts';
+import { Id, type RequestHead } from './head.ts';
+
+/** Who asks, as the instance is told: the part of a request's head that is the same for all of a connection. */
+export interface Forwarding {
+  readonly route: Route;
+  readonly clientIp: string;
+  /** `Fly-Client-IP` to `Via`, each with its CRLF. */
+  readonly fields: string;
+}
+
+export function forwardingFor(connection: ClientConnection, route: Route, region: string): Forwarding {
+  const tls = connection.socket !== connection.tcp;
+  const { publicPort } = route.port;
+  return makeForwarding(route, region, connection.client.address, tls ? 'https' : 'http', String(publicPort), tls);
+}
+
+function makeForwarding(
+  route: Route,
+  region: string,
+  clientIp: string,
+  proto: string,
+  port: string,
+  ssl: boolean,
+): Forwarding {
+  const fields =
+    `Fly-Client-IP: ${clientIp}\r\nFly-Forwarded-Port: ${route.port.publicPort}\r\nFly-Region: ${region}\r\n` +
+    `X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-Ssl: ${ssl ? 'on' : 'off'}\r\n` +
+    `Via: ${via}\r\n`;
+  return { route, clientIp, fields };
+}
+
+/** Whether a field goes on to the instance as it came; hop-by-hop fields do not (RFC 9110 7.6.1). */
+const passes = new Uint8Array(32).fill(1);
+for (const id of [
+  Id.connection,
+  Id.keepAlive,
+  Id.proxyConnection,
+  Id.te,
+  Id.upgrade,
+  Id.fly,
+  Id.flyClientIp,
+  Id.xForwardedFor,
+  Id.xForwardedProto,
+  Id.xForwardedPort,
+  Id.xForwardedSsl,
+  Id.xRequestStart,
+]) {
+  passes[id] = 0;
+}
+
+function value(head: RequestHead, field: number): string {
+  return head.text.slice(head.bounds[4 * field + 2], head.bounds[4 * field + 3]);
+}
+
+/** The one value of a field, null when it is absent or repeated. */
+export function single(head: RequestHead, id: number): string | null {
+  let found: string | null = null;
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] !== id) continue;
+    if (found !== null) return null;
+    found = value(head, i);
+  }
+  return found;
+}
+
+function joined(head: RequestHead, id: number): string {
+  let all = '';
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] === id) all += `${value(head, i)}, `;
+  }
+  return all;
+}
+
+/** Drops what `Connection` names too; false when the field goes on. */
+function named(head: RequestHead, field: number): boolean {
+  const name = head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]).toLowerCase();
+  return head.connectionOptions!.includes(name);
+}
+
+/**
+ * The head as the instance gets it: fields in the client's order and bytes, then ours.
+ * @param startedAt milliseconds of `performance.now()`. @param close one request on this connection only.
+ */
+export function writeRequestHead(
+  head: RequestHead,
+  forwarding: Forwarding,
+  trusted: boolean,
+  region: string,
+  id: string,
+  startedAt: number,
+  close: boolean,
+): string {
+  const { text, ids, bounds, count } = head;
+  let out = `${head.method} ${text.slice(head.pathStart, head.pathEnd)} HTTP/1.1\r\n`;
+  const options = head.connectionOptions;
+  // Runs of fields that pass are copied as one slice.
+  let run = -1;
+  let forwarded = false;
+  for (let i = 0; i < count; i++) {
+    const fieldId = ids[i];
+    if (passes[fieldId] === 1 && (options === null || !named(head, i))) {
+      if (run < 0) run = bounds[4 * i];
+      continue;
+    }
+    if (fieldId === Id.xForwardedFor || fieldId === Id.flyClientIp) forwarded = true;
+    else if (fieldId >= Id.xForwardedProto && fieldId <= Id.xForwardedSsl) forwarded = true;
+    if (run >= 0) {
+      out += text.slice(run, bounds[4 * i]);
+      run = -1;
+    }
+  }
+  if (run >= 0) out += text.slice(run, headEnd(head));
+  let origin = forwarding;
+  let forwardedFor = '';
+  if (trusted && forwarded) {
+    origin = believed(head, forwarding, region);
+    forwardedFor = joined(head, Id.xForwardedFor);
+  }
+  out += `${origin.fields}X-Forwarded-For: ${forwardedFor}${forwarding.clientIp}\r\nFly-Request-Id: ${id}\r\nX-Request-Start: t=${Math.round((performance.timeOrigin + startedAt) * 1000)}\r\n`;
+  if (head.upgrade) out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
+  else if (close) out += 'Connection: close\r\n';
+  return `${out}\r\n`;
+}
+
+/** Where the last field's line ends: before the empty line. */
+function headEnd(head: RequestHead): number {
+  // The value's end may be followed by blanks, so the line's own CRLF is looked for.
+  return head.text.indexOf('\r\n', head.bounds[4 * head.count - 1]) + 2;
+}
+
+/** What a trusted proxy in front of us says about its client. */
+function believed(head: RequestHead, own: Forwarding, region: string): Forwarding {
+  const line = (name: string): string => own.fields.match(new RegExp(`^${name}: ([^\\r]*)`, 'm'))![1]!;
+  const proto = single(head, Id.xForwardedProto) ?? line('X-Forwarded-Proto');
+  const port = single(head, Id.xForwardedPort) ?? line('X-Forwarded-Port');
+  const ssl = single(head, Id.xForwardedSsl) ?? (proto === 'https' ? 'on' : 'off');
+  return makeForwarding(own.route, region, believedIp(head) ?? own.clientIp, proto, port, ssl === 'on');
+}
+
+/** `Fly-Client-IP`, else the first of `X-Forwarded-For`. */
+function believedIp(head: RequestHead): string | null {
+  const own = single(head, Id.flyClientIp);
+  if (own !== null) return own;
+  const list = joined(head, Id.xForwardedFor);
+  return list === '' ? null : (list.split(',', 1)[0]?.trim() ?? null);
+}

@@ -1,0 +1,82 @@
+import type { Route } from '../routing/route.ts';
+import { Framing } from './framing.ts';
+import { Id, type ResponseHead } from './head.ts';
+
+/** How the client's connection goes on after an answer, and what has to be said about it. */
+export const After = { silent: 0, close: 1, keepAlive: 2 } as const;
+export type After = (typeof After)[keyof typeof After];
+
+const connectionLine = ['', 'Connection: close\r\n', 'Connection: keep-alive\r\n'] as const;
+
+const passes = new Uint8Array(32).fill(1);
+for (const id of [Id.connection, Id.keepAlive, Id.proxyConnection, Id.upgrade]) passes[id] = 0;
+
+/** Ours alone. */
+const requestIdField = new Set(['fly-request-id']);
+
+function named(head: ResponseHead, field: number, names: { has(name: string): boolean }): boolean {
+  return names.has(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]).toLowerCase());
+}
+
+/** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
+function kept(head: ResponseHead, i: number, route: Route, dechunk: boolean): boolean {
+  const id = head.ids[i]!;
+  if (passes[id] === 0) return false;
+  if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
+  if (id === Id.fly && named(head, i, requestIdField)) return false;
+  if (dechunk && (id === Id.transferEncoding || id === Id.trailer)) return false;
+  if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
+  return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
+}
+
+/** The head as the client gets it: the instance's fields in their order and bytes, then ours. */
+export function writeResponseHead(
+  head: ResponseHead,
+  route: Route,
+  requestId: string,
+  after: After,
+  dechunk: boolean,
+): string {
+  const { text, bounds, count } = head;
+  let out: string;
+  // Runs of fields that pass are copied as one slice; the status line belongs to the first one.
+  let run: number;
+  if (head.minor === 1) {
+    out = '';
+    run = 0;
+  } else {
+    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : text.length - 2)}`;
+    run = -1;
+  }
+  for (let i = 0; i < count; i++) {
+    if (kept(head, i, route, dechunk)) {
+      if (run < 0) run = bounds[4 * i]!;
+    } else if (run >= 0) {
+      out += text.slice(run, bounds[4 * i]);
+      run = -1;
+    }
+  }
+  if (run >= 0) out += text.slice(run, text.length - 2);
+  out += route.responseSuffix;
+  if (!route.port.httpOptions.pristine) out += `Fly-Request-Id: ${requestId}\r\n`;
+  if (head.status === 101) return `${out}Connection: Upgrade\r\n${upgradeLine(head)}\r\n`;
+  return `${out}${connectionLine[after]}\r\n`;
+}
+
+/** An interim response (RFC 9110 15.2) passes with its fields and nothing of ours. */
+export function writeInterimHead(head: ResponseHead): string {
+  return head.minor === 1 ? head.text : `HTTP/1.1${head.text.slice(8)}`;
+}
+
+function upgradeLine(head: ResponseHead): string {
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] === Id.upgrade)
+      return `Upgrade: ${head.text.slice(head.bounds[4 * i + 2], head.bounds[4 * i + 3])}\r\n`;
+  }
+  return '';
+}
+
+/** Whether the body must lose its chunks: HTTP/1.0 knows none (RFC 9112 6.1). */
+export function mustDechunk(framing: Framing, clientMinor: 0 | 1): boolean {
+  return framing === Framing.chunked && clientMinor === 0;
+}

@@ -1,0 +1,173 @@
+import type net from 'node:net';
+import { clock } from '../clock.ts';
+import type { EdgeSeries } from '../series.ts';
+import type { Swept } from '../sweep.ts';
+import type { TcpHandle } from './handle.ts';
+import type { Endpoint } from './proxy-protocol.ts';
+import { type SocketOwner, TcpSocket } from './tcp-socket.ts';
+
+/** What is spoken on a client's connection at the moment: prelude, TLS handshake, HTTP, a tunnel, the end. */
+export interface Protocol {
+  /** See `SocketOwner.onBytes`. */
+  onBytes(buffer: Buffer, start: number, end: number): boolean;
+  onEnd(): void;
+  onDrain(): void;
+  onClose(error: Error | null): void;
+  /** The connection's deadline passed. */
+  expire(): void;
+  /** The generation drains: leave when it can be done without a loss. */
+  drain(): void;
+}
+
+/** Where connections report what concerns the whole worker. */
+export interface ConnectionHost {
+  connectionClosed(connection: ClientConnection): void;
+  /** False when its app has too many connections open. */
+  connectionNamed(connection: ClientConnection, series: EdgeSeries): void;
+  readonly unnamed: EdgeSeries;
+}
+
+/**
+ * One accepted connection, from accept to close: its bytes, its app, its deadline. What happens on it is its
+ * protocol's business. It is counted for an app once it is known which (`name`), with the bytes so far.
+ */
+export class ClientConnection implements SocketOwner, Swept {
+  readonly tcp: TcpSocket;
+  /** Bytes pass both ways: no request ends it, and a drain gives it longer. */
+  isTunnel = false;
+  /** `tcp`, or the TLS socket over it. */
+  socket: net.Socket;
+  readonly host: ConnectionHost;
+  protocol: Protocol;
+  /** Milliseconds of `performance.now()`. */
+  readonly acceptedAt: number = performance.now();
+  /** The client, as the trusted PROXY header tells, else the peer. */
+  client: Endpoint;
+  /** Where the client connected to. */
+  local: Endpoint | null = null;
+  /** The peer of the TCP connection is a trusted proxy. */
+  trusted = false;
+  series: EdgeSeries | null = null;
+  deadline = Number.POSITIVE_INFINITY;
+  place = -1;
+  closed = false;
+  /** When bytes were last seen to move in either direction, to the second. */
+  movedAt = clock.now;
+  #countedIn = 0;
+  #countedOut = 0;
+  #seenIn = 0;
+  #seenOut = 0;
+
+  constructor(handle: TcpHandle, client: Endpoint, host: ConnectionHost, protocol: Protocol) {
+    this.tcp = new TcpSocket(handle);
+    this.socket = this.tcp;
+    this.client = client;
+    this.host = host;
+    this.protocol = protocol;
+    this.tcp.owner = this;
+    this.tcp.setNoDelay(true);
+  }
+
+  /** The app of this connection is known. It stays the first one. */
+  name(series: EdgeSeries): void {
+    if (this.series !== null || this.closed) return;
+    this.series = series;
+    series.connected();
+    this.#count();
+    this.host.connectionNamed(this, series);
+  }
+
+  /** Where the client connected to: what a PROXY header towards the instance names. */
+  localEnd(): Endpoint {
+    this.local ??= { address: this.tcp.localAddress ?? '0.0.0.0', port: this.tcp.localPort ?? 0 };
+    return this.local;
+  }
+
+  /** Writes latin1 text. */
+  send(text: string): void {
+    if (this.socket === this.tcp) this.tcp.send(text);
+    else this.socket.write(text, 'latin1');
+  }
+
+  /** Writes buffer[start,end), which may change after the call. */
+  sendBytes(buffer: Buffer, start: number, end: number): void {
+    if (this.socket === this.tcp) this.tcp.sendBytes(buffer, start, end);
+    else this.socket.write(Buffer.from(buffer.subarray(start, end)));
+  }
+
+  /** The client reads slower than we write: wait for `onDrain`. */
+  get stalled(): boolean {
+    return this.socket === this.tcp ? this.tcp.stalled : this.socket.writableNeedDrain;
+  }
+
+  /** Something written has not reached the kernel. */
+  get unsent(): boolean {
+    return this.tcp.unsent || this.socket.writableLength > 0;
+  }
+
+  /** Reading goes on after `onBytes` said false. */
+  resume(): void {
+    if (!this.closed) this.socket.resume();
+  }
+
+  /** Reading stops; for a protocol that hands over to another one in the middle. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** RST: the client must not take what it has for complete. */
+  reset(): void {
+    if (!this.closed && this.tcp.handle !== null) this.tcp.resetAndDestroy();
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): boolean {
+    return this.protocol.onBytes(buffer, start, end);
+  }
+
+  onEnd(): void {
+    this.protocol.onEnd();
+  }
+
+  onDrain(): void {
+    this.protocol.onDrain();
+  }
+
+  onClose(error: Error | null): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.series === null) {
+      this.series = this.host.unnamed;
+      this.series.connected();
+    }
+    this.#count();
+    this.series.disconnected();
+    this.host.connectionClosed(this);
+    this.protocol.onClose(error);
+  }
+
+  expire(): void {
+    this.protocol.expire();
+  }
+
+  sample(): void {
+    const bytesIn = this.tcp.bytesIn;
+    const bytesOut = this.tcp.bytesOut;
+    if (bytesIn === this.#seenIn && bytesOut === this.#seenOut) return;
+    this.#seenIn = bytesIn;
+    this.#seenOut = bytesOut;
+    this.movedAt = clock.now;
+    if (this.series !== null) this.#count();
+  }
+
+  #count(): void {
+    const bytesIn = this.tcp.bytesIn;
+    const bytesOut = this.tcp.bytesOut;
+    this.series!.moved(bytesIn - this.#countedIn, bytesOut - this.#countedOut);
+    this.#countedIn = bytesIn;
+    this.#countedOut = bytesOut;
+  }
+}

@@ -1,0 +1,126 @@
+import { clock } from '../clock.ts';
+import type { Context } from '../context.ts';
+import { type EdgeError, errors } from '../errors.ts';
+import { Handshake } from '../tls/handshake.ts';
+import type { ClientConnection, Protocol } from './client-connection.ts';
+import { Lingering } from './lingering.ts';
+import type { Listener } from './listener.ts';
+import { PgPrelude } from './pg.ts';
+import { parseProxyHeader } from './proxy-protocol.ts';
+
+const State = { proxyHeader: 'proxyHeader', postgres: 'postgres', over: 'over' } as const;
+type State = (typeof State)[keyof typeof State];
+
+/** What comes before the protocol proper: a PROXY header, PostgreSQL's request for TLS, or both in this order. */
+export class Prelude implements Protocol {
+  readonly #connection: ClientConnection;
+  readonly #listener: Listener;
+  readonly #context: Context;
+  readonly #required: boolean;
+  readonly #postgres = new PgPrelude();
+  #state: State;
+  #bytes = Buffer.alloc(0);
+
+  constructor(
+    connection: ClientConnection,
+    listener: Listener,
+    context: Context,
+    proxyProtocol: 'off' | 'optional' | 'required',
+  ) {
+    this.#connection = connection;
+    this.#listener = listener;
+    this.#context = context;
+    this.#required = proxyProtocol === 'required';
+    this.#state = proxyProtocol === 'off' ? State.postgres : State.proxyHeader;
+    connection.deadline = clock.now + context.limits.preludeTimeout;
+    if (this.#required && !connection.trusted) this.#refuse(errors.proxyHeader, 'not a trusted proxy');
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): boolean {
+    this.#bytes = Buffer.concat([this.#bytes, buffer.subarray(start, end)]);
+    if (this.#state === State.proxyHeader) this.#readProxyHeader();
+    if (this.#state === State.postgres) this.#readPostgres();
+    // Who took over has said whether to read on.
+    return this.#state !== State.over || !this.#connection.socket.isPaused();
+  }
+
+  #readProxyHeader(): void {
+    const header = parseProxyHeader(this.#bytes, this.#bytes.length);
+    switch (header.state) {
+      case 'incomplete':
+        return;
+      case 'refused':
+        this.#refuse(errors.proxyHeader, header.reason);
+        return;
+      case 'none':
+        if (this.#required) this.#refuse(errors.proxyHeader, 'missing');
+        else this.#next();
+        return;
+      default:
+        if (header.source !== null) this.#connection.client = header.source;
+        if (header.destination !== null) this.#connection.local = header.destination;
+        this.#bytes = this.#bytes.subarray(header.length);
+        this.#next();
+    }
+  }
+
+  #next(): void {
+    if (this.#listener.plan.wire === 'pg_tls') {
+      this.#state = State.postgres;
+      return;
+    }
+    this.#state = State.over;
+    this.#listener.speak(this.#connection, this.#bytes);
+  }
+
+  #readPostgres(): void {
+    for (;;) {
+      const step = this.#postgres.push(this.#bytes, this.#bytes.length);
+      switch (step.state) {
+        case 'incomplete':
+          return;
+        case 'answer':
+          this.#connection.sendBytes(step.bytes, 0, step.bytes.length);
+          this.#bytes = this.#bytes.subarray(step.consumed);
+          break;
+        case 'tls': {
+          this.#state = State.over;
+          const early = this.#bytes.subarray(step.consumed);
+          const handshake = new Handshake(this.#connection, this.#listener, this.#context, step.direct);
+          this.#connection.protocol = handshake;
+          if (early.length > 0) handshake.onBytes(early, 0, early.length);
+          return;
+        }
+        default:
+          if (step.bytes.length > 0) this.#connection.sendBytes(step.bytes, 0, step.bytes.length);
+          this.#refuse(errors.pgRequest, step.reason);
+          return;
+      }
+    }
+  }
+
+  onEnd(): void {
+    this.#connection.destroy();
+  }
+
+  onDrain(): void {}
+  onClose(): void {
+    this.#state = State.over;
+  }
+
+  expire(): void {
+    // A health check of a balancer in front connects and says nothing.
+    if (this.#bytes.length === 0 && !this.#required) this.#connection.destroy();
+    else this.#refuse(this.#state === State.postgres ? errors.pgRequest : errors.proxyHeader, 'too slow');
+  }
+
+  drain(): void {}
+
+  #refuse(error: EdgeError, detail: string): void {
+    this.#state = State.over;
+    const series = this.#listener.only?.app.series ?? this.#context.unnamed;
+    series.failed(error);
+    this.#context.host.error(error, series.app, '', '', detail);
+    Lingering.begin(this.#connection);
+  }
+}

@@ -1,0 +1,286 @@
+import type { AppPlan, ListenerPlan, Plan } from '../config/plan.ts';
+import type { Recorder } from '../metrics/recorder.ts';
+import { Service } from './balancing/service.ts';
+import { clock, sweepInterval } from './clock.ts';
+import type { Context } from './context.ts';
+import { errors } from './errors.ts';
+import type { ProxyHost } from './host.ts';
+import { ClientConnection, type Protocol } from './listener/client-connection.ts';
+import type { TcpHandle } from './listener/handle.ts';
+import { unmapped } from './listener/ip.ts';
+import { Listener } from './listener/listener.ts';
+import { TrustedPeers } from './listener/trusted.ts';
+import { HostTable } from './routing/hosts.ts';
+import { type App, makeRoute, type Route } from './routing/route.ts';
+import { EdgeSeries, InstanceSeries } from './series.ts';
+import { Sweep, type Swept } from './sweep.ts';
+import { CertificateStore } from './tls/certificates.ts';
+import { makeSelfSigned } from './tls/self-signed.ts';
+import { Upstream } from './upstream/upstream.ts';
+
+/** Connections that the kernel keeps while no worker accepts. */
+const backlog = 4096;
+
+/** A connection is given its protocol at once after it is made. */
+const nothing: Protocol = {
+  onBytes: () => true,
+  onEnd() {},
+  onDrain() {},
+  onClose() {},
+  expire() {},
+  drain() {},
+};
+
+/** The data plane of one worker: all listeners, apps and connections of one generation. */
+export class Proxy implements Context {
+  readonly region: string;
+  readonly limits: Plan['limits'];
+  readonly sweep = new Sweep();
+  readonly host: ProxyHost;
+  readonly unnamed: EdgeSeries;
+  draining = false;
+  readonly #recorder: Recorder;
+  readonly #trusted: TrustedPeers;
+  readonly #certificates: CertificateStore<Plan['certificates'][number]>;
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #services: Service[] = [];
+  readonly #serviceOf = new Map<Upstream, Service>();
+  readonly #apps: App[];
+  readonly #hosts: HostTable<App>;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #handles: { listener: Listener; handle: TcpHandle }[] = [];
+  readonly #clients = new Set<ClientConnection>();
+  readonly #openOf = new Map<EdgeSeries, number>();
+  readonly #timer: NodeJS.Timeout;
+  #drained: (() => void) | null = null;
+
+  /** @param ticketKeys 48 bytes, shared by all workers. */
+  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: Uint8Array) {
+    this.region = plan.region;
+    this.limits = plan.limits;
+    this.host = host;
+    this.#recorder = recorder;
+    this.unnamed = new EdgeSeries(recorder, '');
+    this.#trusted = new TrustedPeers(plan.trustedProxies.cidrs);
+    this.#certificates = new CertificateStore(plan.certificates, ticketKeys);
+    this.#apps = plan.apps.map((app) => this.#makeApp(app));
+    this.#hosts = new HostTable(this.#apps.flatMap((app) => app.plan.hostnames.map((name) => [name, app] as const)));
+    const wantsSelfSigned = plan.listeners.some((listener) =>
+      listener.ports.some((port) => port.tls.defaultSelfSigned),
+    );
+    const selfSigned = wantsSelfSigned
+      ? (plan.selfSigned ?? makeSelfSigned(plan.apps.flatMap((app) => app.hostnames)))
+      : null;
+    for (const listener of plan.listeners) {
+      this.#listeners.set(
+        listener.key,
+        new Listener(
+          listener,
+          this.#routesOf(listener),
+          this.#certificates,
+          selfSigned,
+          plan.trustedProxies.proxyProtocol,
+          this,
+        ),
+      );
+    }
+    this.#timer = setInterval(() => this.#tick(), sweepInterval);
+  }
+
+  #makeApp(plan: AppPlan): App {
+    const ofInstance = new Map(
+      plan.instances.map(({ id }) => [id, new InstanceSeries(this.#recorder, plan.name, id)] as const),
+    );
+    const services = plan.services.map((service) => {
+      const upstreams = service.upstreams.map(
+        (upstream) => new Upstream(upstream, service, ofInstance.get(upstream.instance)!),
+      );
+      const made = new Service(service, upstreams, this.limits, this.host);
+      for (const upstream of upstreams) {
+        this.#upstreams.set(upstream.key, upstream);
+        this.#serviceOf.set(upstream, made);
+      }
+      this.#services.push(made);
+      return made;
+    });
+    return { plan, series: new EdgeSeries(this.#recorder, plan.name), services };
+  }
+
+  #routesOf(listener: ListenerPlan): Route[] {
+    return listener.ports.map((port) => {
+      const app = this.#apps[port.app]!;
+      return makeRoute(app, app.services[port.service]!, port);
+    });
+  }
+
+  appOf(host: string): App | undefined {
+    return this.#hosts.find(host);
+  }
+
+  // ---- listening ----
+
+  /** Remembers the bound socket of a listener until `accept`. */
+  listen(key: string, handle: TcpHandle): void {
+    const listener = this.#listeners.get(key);
+    if (listener === undefined) throw new Error(`no listener ${key}`);
+    this.#handles.push({ listener, handle });
+  }
+
+  /** @throws when a socket can't listen. */
+  accept(): void {
+    for (const { listener, handle } of this.#handles) {
+      handle.onconnection = (error, client) => {
+        if (error !== 0) this.#acceptFailed(error);
+        else this.#accepted(listener, client);
+      };
+      const error = handle.listen(backlog);
+      if (error !== 0) throw new Error(`${listener.plan.key}: cannot listen (${error})`);
+    }
+  }
+
+  #acceptFailed(error: number): void {
+    this.unnamed.failed(errors.accept);
+    this.host.error(errors.accept, '', '', '', String(error));
+  }
+
+  #accepted(listener: Listener, handle: TcpHandle): void {
+    const peer: { address?: string; port?: number } = {};
+    handle.getpeername(peer);
+    const client = { address: unmapped(peer.address ?? ''), port: peer.port ?? 0 };
+    const connection = new ClientConnection(handle, client, this, nothing);
+    this.#clients.add(connection);
+    this.sweep.add(connection);
+    connection.trusted = this.#trusted.has(client.address);
+    if (this.#clients.size > this.limits.connections) this.#overLimit(connection, this.unnamed);
+    else listener.begin(connection);
+  }
+
+  #overLimit(connection: ClientConnection, series: EdgeSeries): void {
+    series.failed(errors.connectionLimit);
+    this.host.error(errors.connectionLimit, series.app, '', '', connection.client.address);
+    connection.reset();
+  }
+
+  connectionNamed(connection: ClientConnection, series: EdgeSeries): void {
+    const open = (this.#openOf.get(series) ?? 0) + 1;
+    this.#openOf.set(series, open);
+    if (open > this.limits.connectionsPerApp) this.#overLimit(connection, series);
+  }
+
+  connectionClosed(connection: ClientConnection): void {
+    this.#clients.delete(connection);
+    this.sweep.remove(connection);
+    const { series } = connection;
+    const open = series === null ? undefined : this.#openOf.get(series);
+    if (open !== undefined) this.#openOf.set(series!, open - 1);
+    if (this.#clients.size === 0) this.#drained?.();
+  }
+
+  /** Client connections open now. */
+  connections(): number {
+    return this.#clients.size;
+  }
+
+  // ---- what the supervisor says ----
+
+  setHealth(key: string, healthy: boolean): void {
+    const upstream = this.#upstreams.get(key);
+    if (upstream === undefined || upstream.healthy === healthy) return;
+    upstream.healthy = healthy;
+    if (!healthy) while (upstream.idle.length > 0) upstream.idle[upstream.idle.length - 1]!.destroy();
+    this.#serviceOf.get(upstream)!.pump();
+  }
+
+  grant(key: string, permits: number): void {
+    const upstream = this.#upstreams.get(key);
+    if (upstream === undefined) {
+      this.host.release(key, permits);
+      return;
+    }
+    upstream.grant(permits);
+    this.#serviceOf.get(upstream)!.pump();
+  }
+
+  /** Another worker waits: what is unused goes back now, and `owed` in all as they come free. */
+  recall(key: string, owed: number): void {
+    const upstream = this.#upstreams.get(key);
+    if (upstream === undefined) return;
+    const back = upstream.recall(owed);
+    if (back > 0) this.host.release(key, back);
+  }
+
+  setOthers(key: string, inFlight: number): void {
+    const upstream = this.#upstreams.get(key);
+    if (upstream !== undefined) upstream.others = inFlight;
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    this.#certificates.setTicketKeys(keys);
+  }
+
+  /** In flight by upstream, those that changed since the last call. */
+  inFlight(): [key: string, inFlight: number][] {
+    const changed: [string, number][] = [];
+    for (const upstream of this.#upstreams.values()) {
+      if (upstream.inFlight === upstream.reported) continue;
+      upstream.reported = upstream.inFlight;
+      changed.push([upstream.key, upstream.inFlight]);
+    }
+    return changed;
+  }
+
+  // ---- time ----
+
+  #tick(): void {
+    this.sweep.pass();
+    for (const service of this.#services) service.expire();
+  }
+
+  // ---- the end ----
+
+  /** Stops accepting; queued connections stay with the socket, which the supervisor keeps. */
+  stopAccepting(): void {
+    for (const { handle } of this.#handles.splice(0)) {
+      handle.onconnection = null;
+      handle.close();
+    }
+  }
+
+  /**
+   * Stops accepting, lets every connection end in its own way, and cuts what is left at its deadline.
+   * Milliseconds; upgraded and raw connections have the longer one. Resolves when no client is left.
+   */
+  drain(timeout: number, websocketTimeout: number): Promise<{ cut: number }> {
+    this.stopAccepting();
+    this.draining = true;
+    let cut = 0;
+    const cutAll = (tunnels: boolean) => {
+      for (const connection of this.#clients) {
+        if (connection.isTunnel !== tunnels) continue;
+        cut++;
+        connection.reset();
+      }
+    };
+    const timers = [setTimeout(cutAll, timeout, false), setTimeout(cutAll, websocketTimeout, true)];
+    for (const connection of this.#clients) connection.protocol.drain();
+    return new Promise((resolve) => {
+      this.#drained = () => {
+        for (const timer of timers) clearTimeout(timer);
+        resolve({ cut });
+      };
+      if (this.#clients.size === 0) this.#drained();
+    });
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    this.stopAccepting();
+    clearInterval(this.#timer);
+    for (const connection of this.#clients) connection.destroy();
+    this.sweep.forEach((item: Swept) => {
+      if (item instanceof ClientConnection) return;
+      item.deadline = clock.now;
+      item.expire();
+    });
+  }
+}

@@ -1,0 +1,36 @@
+import type { AppPlan, PortPlan } from '../../config/plan.ts';
+import type { Service } from '../balancing/service.ts';
+import type { EdgeSeries } from '../series.ts';
+
+/** An app as the data path sees it. */
+export interface App {
+  readonly plan: AppPlan;
+  readonly series: EdgeSeries;
+  readonly services: Service[];
+}
+
+/** One app on one port: where a connection or a request goes once its app is known. */
+export interface Route {
+  readonly app: App;
+  readonly service: Service;
+  readonly port: PortPlan;
+  /** `Via`, `Server` and what fly.toml sets: appended to each answer's fields, without `Fly-Request-Id`. */
+  readonly responseSuffix: string;
+  /** Names in lower case that answers lose: fly.toml's changes, `server`. */
+  readonly responseDrops: ReadonlySet<string>;
+}
+
+export const product = 'fly-edge';
+export const via = '1.1 fly-edge';
+
+export function makeRoute(app: App, service: Service, port: PortPlan): Route {
+  const { pristine, responseHeaders } = port.httpOptions;
+  const drops = new Set<string>();
+  let suffix = pristine ? '' : `Via: ${via}\r\nServer: ${product}\r\n`;
+  for (const { lower, name, values } of responseHeaders) {
+    drops.add(lower);
+    if (lower === 'server' || lower === 'via') suffix = suffix.replace(new RegExp(`^${lower}:[^\\n]*\\n`, 'im'), '');
+    for (const value of values ?? []) suffix += `${name}: ${value}\r\n`;
+  }
+  return { app, service, port, responseSuffix: suffix, responseDrops: drops };
+}

@@ -1,0 +1,134 @@
+import type { Seeker } from '../balancing/service.ts';
+import { clock } from '../clock.ts';
+import type { Context } from '../context.ts';
+import { type EdgeError, errors } from '../errors.ts';
+import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
+import { encodeProxyHeader } from '../listener/proxy-protocol.ts';
+import type { Route } from '../routing/route.ts';
+import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { Tunnel } from './tunnel.ts';
+
+const State = { seeking: 'seeking', connecting: 'connecting', over: 'over' } as const;
+type State = (typeof State)[keyof typeof State];
+
+/** A raw connection (or what TLS carries) until it has an instance; then it is a tunnel. */
+export class TcpClient implements Protocol, Seeker, UpstreamUser {
+  tried: Upstream[] | null = null;
+  readonly #connection: ClientConnection;
+  readonly #route: Route;
+  readonly #context: Context;
+  /** What the client sent before there was anyone to send it to. */
+  #early: Buffer | null;
+  #ended = false;
+  #state: State = State.seeking;
+  #attempts = 0;
+  #upstream: Upstream | null = null;
+  #upstreamConnection: UpstreamConnection | null = null;
+
+  /** @param early bytes that came with the prelude. */
+  constructor(connection: ClientConnection, route: Route, context: Context, early: Buffer | null) {
+    this.#connection = connection;
+    this.#route = route;
+    this.#context = context;
+    this.#early = early;
+    connection.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** After it is the connection's protocol. */
+  begin(): void {
+    this.#connection.name(this.#route.app.series);
+    if (!this.#connection.closed) this.#route.service.seek(this);
+  }
+
+  assigned(upstream: Upstream): void {
+    const { limits, sweep } = this.#context;
+    this.#upstream = upstream;
+    this.#attempts++;
+    this.#state = State.connecting;
+    this.#upstreamConnection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
+  }
+
+  refused(error: EdgeError): void {
+    this.#fail(error, '');
+  }
+
+  upstreamConnected(): void {
+    const connection = this.#connection;
+    const upstream = this.#upstream!;
+    const upstreamConnection = this.#upstreamConnection!;
+    const { port, service } = this.#route;
+    this.#state = State.over;
+    if (port.proxyProto !== 0) {
+      const header = encodeProxyHeader(port.proxyProto, connection.client, connection.localEnd());
+      upstreamConnection.socket.sendBytes(header, 0, header.length);
+    }
+    const tunnel = new Tunnel(connection, upstreamConnection, this.#context.limits.tcpIdleTimeout, (error) => {
+      service.release(upstream);
+      if (error !== null) this.#report(error, '');
+    });
+    if (this.#early !== null) tunnel.onBytes(this.#early, 0, this.#early.length);
+    if (this.#ended) tunnel.onEnd();
+    connection.resume();
+  }
+
+  upstreamClosed(error: EdgeError | null, detail: string): void {
+    const upstream = this.#upstream!;
+    this.#upstream = null;
+    this.#upstreamConnection = null;
+    this.#route.service.release(upstream);
+    const { retryAttempts, retryTime } = this.#context.limits;
+    const failure = error ?? errors.connect;
+    const inTime = performance.now() - this.#connection.acceptedAt <= retryTime;
+    (this.tried ??= []).push(upstream);
+    const another = this.#route.service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
+    if (failure.retry && another && inTime && this.#attempts <= retryAttempts) {
+      this.#state = State.seeking;
+      this.#route.service.seek(this);
+    } else this.#fail(failure, detail);
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): boolean {
+    const bytes = Buffer.from(buffer.subarray(start, end));
+    this.#early = this.#early === null ? bytes : Buffer.concat([this.#early, bytes]);
+    return false;
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+  }
+
+  onClose(): void {
+    if (this.#state === State.seeking) this.#route.service.forget(this);
+    else if (this.#state === State.connecting) {
+      this.#upstreamConnection!.destroy();
+      this.#route.service.release(this.#upstream!);
+    }
+    this.#state = State.over;
+  }
+
+  onDrain(): void {}
+  drain(): void {}
+  expire(): void {
+    this.#connection.deadline = clock.now + this.#context.limits.tcpIdleTimeout;
+  }
+  upstreamBytes(): boolean {
+    return false;
+  }
+  upstreamEnded(): void {}
+  upstreamDrained(): void {}
+  upstreamExpired(): void {}
+
+  #fail(error: EdgeError, detail: string): void {
+    this.#state = State.over;
+    this.#report(error, detail);
+    this.#connection.reset();
+  }
+
+  #report(error: EdgeError, detail: string): void {
+    const { series } = this.#route.app;
+    if (!error.counted) return;
+    series.failed(error);
+    this.#context.host.error(error, series.app, this.#upstream?.instance ?? '', '', detail);
+  }
+}

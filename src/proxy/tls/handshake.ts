@@ -1,0 +1,162 @@
+import { TLSSocket } from 'node:tls';
+import { clock } from '../clock.ts';
+import type { Context } from '../context.ts';
+import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
+import { Lingering } from '../listener/lingering.ts';
+import type { Listener } from '../listener/listener.ts';
+import type { Route } from '../routing/route.ts';
+import { alertRecord, alerts } from './alert.ts';
+import { alpnFor } from './alpn.ts';
+import type { KeyPair } from './certificates.ts';
+import { type ClientHello, parseClientHello } from './client-hello.ts';
+
+const State = {
+  /** The ClientHello comes. */
+  hello: 'hello',
+  /** OpenSSL has it. */
+  handshake: 'handshake',
+  over: 'over',
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+const postgres = ['postgresql'];
+
+/**
+ * A TLS handshake: the ClientHello is read here first, since the server name decides certificate, versions and
+ * protocols, and Node's own callback for it comes too late for the versions.
+ */
+export class Handshake implements Protocol {
+  readonly #connection: ClientConnection;
+  readonly #listener: Listener;
+  readonly #context: Context;
+  /** PostgreSQL's direct negotiation: ALPN must say so. */
+  readonly #direct: boolean;
+  #state: State = State.hello;
+  #bytes: Buffer = Buffer.alloc(0);
+  #route: Route | null = null;
+  /** The server name, when it is a configured hostname. */
+  #configured = '';
+
+  constructor(connection: ClientConnection, listener: Listener, context: Context, direct: boolean) {
+    this.#connection = connection;
+    this.#listener = listener;
+    this.#context = context;
+    this.#direct = direct;
+    connection.deadline = clock.now + context.limits.tlsHandshakeTimeout;
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): boolean {
+    if (this.#state !== State.hello) return true;
+    this.#bytes =
+      this.#bytes.length === 0
+        ? Buffer.from(buffer.subarray(start, end))
+        : Buffer.concat([this.#bytes, buffer.subarray(start, end)]);
+    const hello = parseClientHello(this.#bytes, this.#bytes.length);
+    if (hello.state === 'refused') {
+      this.#refuse(this.#bytes[0] === 22 ? alerts.decodeError : alerts.unexpectedMessage);
+    } else if (hello.state === 'hello') this.#choose(hello);
+    return true;
+  }
+
+  #choose(hello: Extract<ClientHello, { state: 'hello' }>): void {
+    const listener = this.#listener;
+    const { serverName } = hello;
+    const route = serverName === null ? undefined : listener.routes.find(serverName);
+    if (serverName !== null && route?.app.plan.hostnames.includes(serverName)) this.#configured = serverName;
+    this.#route = route ?? null;
+    if (route !== undefined) {
+      this.#connection.name(route.app.series);
+      if (this.#connection.closed) return;
+    }
+    const pair: KeyPair | null = listener.certificates.find(serverName) ?? this.#selfSigned(route);
+    if (pair === null) {
+      this.#refuse(alerts.unrecognizedName);
+      return;
+    }
+    const port = route?.port ?? listener.only?.port ?? listener.plan.ports[0]!;
+    const alpn = alpnFor(listener.plan.wire === 'pg_tls' ? postgres : port.tls.alpn, hello.alpn);
+    if (alpn.state === 'refused' || (this.#direct && alpn.state === 'none')) {
+      this.#refuse(alerts.noApplicationProtocol);
+      return;
+    }
+    const versions = route?.port.tls.versions ?? listener.versions;
+    this.#handOver(pair, versions, alpn.state === 'chosen' ? [alpn.protocol] : []);
+  }
+
+  /** A name that is somebody's gets a self-signed certificate only where its app asks for it. */
+  #selfSigned(route: Route | undefined): KeyPair | null {
+    return route === undefined || route.port.tls.defaultSelfSigned ? this.#listener.selfSigned : null;
+  }
+
+  #handOver(pair: KeyPair, versions: Listener['versions'], protocols: string[]): void {
+    const connection = this.#connection;
+    this.#state = State.handshake;
+    const { tcp } = connection;
+    // A flowing stream would emit what is put back instead of keeping it for the TLS socket.
+    tcp.pause();
+    tcp.unshift(this.#bytes);
+    this.#bytes = Buffer.alloc(0);
+    const socket = new TLSSocket(tcp, {
+      isServer: true,
+      secureContext: this.#listener.certificates.contextFor(pair, versions),
+      ...(protocols.length > 0 && { ALPNProtocols: protocols }),
+    });
+    connection.socket = socket;
+    socket.on('secure', () => this.#secured(socket));
+    // The reason is OpenSSL's; what counts is that it failed. Closing is the TCP socket's word.
+    socket.on('error', () => connection.destroy());
+    socket.on('end', () => connection.onEnd());
+    socket.on('drain', () => connection.onDrain());
+    socket.on('data', (chunk: Buffer) => {
+      if (!connection.onBytes(chunk, 0, chunk.length)) socket.pause();
+    });
+  }
+
+  #secured(socket: TLSSocket): void {
+    if (this.#state !== State.handshake) return;
+    this.#state = State.over;
+    const connection = this.#connection;
+    const listener = this.#listener;
+    const series = this.#route?.app.series ?? this.#context.unnamed;
+    series.handshakeDone(socket.getProtocol() ?? '', (performance.now() - connection.acceptedAt) / 1000);
+    const route = this.#route ?? listener.only;
+    if (route !== null ? route.port.http : listener.allHttp) {
+      listener.speakHttp(connection, null, true, this.#route?.app ?? null);
+    } else if (route !== null) {
+      listener.speakTcp(connection, route, null);
+    } else {
+      // Several apps, some of them not HTTP, and no name to choose by.
+      connection.destroy();
+    }
+  }
+
+  #refuse(alert: number): void {
+    this.#fail();
+    const record = alertRecord(alert);
+    this.#connection.sendBytes(record, 0, record.length);
+    Lingering.begin(this.#connection);
+  }
+
+  #fail(): void {
+    this.#state = State.over;
+    (this.#route?.app.series ?? this.#context.unnamed).handshakeFailed(this.#configured);
+  }
+
+  onEnd(): void {
+    this.#connection.destroy();
+  }
+
+  onDrain(): void {}
+
+  /** A connection that closed before its first TLS byte is no failed handshake. */
+  onClose(): void {
+    if (this.#state === State.handshake || (this.#state === State.hello && this.#bytes.length > 0)) this.#fail();
+    this.#state = State.over;
+  }
+
+  expire(): void {
+    this.#connection.destroy();
+  }
+
+  drain(): void {}
+}

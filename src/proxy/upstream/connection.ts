@@ -1,0 +1,175 @@
+import { clock } from '../clock.ts';
+import { type EdgeError, errors } from '../errors.ts';
+import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
+import type { Sweep, Swept } from '../sweep.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Who uses a connection to an instance at the moment: an HTTP exchange or a tunnel. */
+export interface UpstreamUser {
+  /** The connection is made; may write. */
+  upstreamConnected(): void;
+  /** See `SocketOwner.onBytes`. */
+  upstreamBytes(buffer: Buffer, start: number, end: number): boolean;
+  upstreamEnded(): void;
+  upstreamDrained(): void;
+  /** It closed. `error` is null after an orderly end. */
+  upstreamClosed(error: EdgeError | null, detail: string): void;
+  /** The deadline that the user has set passed. */
+  upstreamExpired(): void;
+}
+
+const State = { connecting: 'connecting', busy: 'busy', idle: 'idle', closed: 'closed' } as const;
+type State = (typeof State)[keyof typeof State];
+
+/** One connection to an instance. */
+export class UpstreamConnection implements SocketOwner, Swept {
+  readonly upstream: Upstream;
+  readonly socket: TcpSocket;
+  /** It has carried a request before: the instance may close it at any time (RFC 9112 9.3.1). */
+  reused = false;
+  deadline: number;
+  place = -1;
+  parkedAt = 0;
+  #user: UpstreamUser | null;
+  #state: State = State.connecting;
+  readonly #sweep: Sweep;
+  readonly #startedAt = performance.now();
+
+  constructor(upstream: Upstream, user: UpstreamUser, sweep: Sweep, connectTimeout: number) {
+    this.upstream = upstream;
+    this.#user = user;
+    this.#sweep = sweep;
+    this.deadline = clock.now + connectTimeout;
+    sweep.add(this);
+    const socket = new TcpSocket(null);
+    this.socket = socket;
+    socket.owner = this;
+    socket.on('connect', onConnect);
+    socket.setNoDelay(true);
+    socket.connect(upstream.port, upstream.host);
+  }
+
+  get connecting(): boolean {
+    return this.#state === State.connecting;
+  }
+
+  get closed(): boolean {
+    return this.#state === State.closed;
+  }
+
+  onConnected(): void {
+    if (this.#state !== State.connecting) return;
+    this.upstream.series.connected((performance.now() - this.#startedAt) / 1000);
+    this.#state = State.busy;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#user?.upstreamConnected();
+  }
+
+  /** Takes an idle connection into use. */
+  take(user: UpstreamUser): void {
+    if (this.#state !== State.idle) throw new Error(`upstream connection taken while ${this.#state}`);
+    this.#state = State.busy;
+    this.reused = true;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#user = user;
+  }
+
+  /** Another user takes over in the middle: an exchange that became a tunnel. */
+  use(user: UpstreamUser): void {
+    this.#user = user;
+  }
+
+  /** Back to the pool of its instance, when the pool has room. */
+  park(poolSize: number, idleTimeout: number): void {
+    this.#user = null;
+    if (this.#state !== State.busy || this.upstream.idle.length >= poolSize) {
+      this.destroy();
+      return;
+    }
+    this.#state = State.idle;
+    this.parkedAt = clock.now;
+    this.deadline = clock.now + idleTimeout;
+    this.upstream.idle.push(this);
+  }
+
+  /** Closes without telling the user any more. */
+  destroy(): void {
+    this.#user = null;
+    if (this.#state === State.idle) this.#leavePool();
+    this.socket.destroy();
+  }
+
+  /** As `destroy`, with RST: what was sent is incomplete and must not look complete. */
+  reset(): void {
+    this.#user = null;
+    if (this.#state === State.idle) this.#leavePool();
+    if (this.#state === State.connecting) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): boolean {
+    const user = this.#user;
+    if (user !== null) return user.upstreamBytes(buffer, start, end);
+    // Bytes nobody asked for: another reader could take them for the next answer (RFC 9112 6.3).
+    this.destroy();
+    return false;
+  }
+
+  onEnd(): void {
+    if (this.#user !== null) this.#user.upstreamEnded();
+    else this.destroy();
+  }
+
+  onDrain(): void {
+    this.#user?.upstreamDrained();
+  }
+
+  onClose(failure: Error | null): void {
+    const was = this.#state;
+    if (was === State.idle) this.#leavePool();
+    this.#state = State.closed;
+    this.#sweep.remove(this);
+    if (was !== State.connecting) this.upstream.series.disconnected();
+    const user = this.#user;
+    this.#user = null;
+    if (user === null) return;
+    const detail = (failure as NodeJS.ErrnoException | null)?.code ?? failure?.message ?? '';
+    if (was === State.connecting) user.upstreamClosed(connectError(detail), detail);
+    else user.upstreamClosed(failure === null ? null : errors.instanceClosed, detail);
+  }
+
+  expire(): void {
+    const user = this.#user;
+    if (this.#state === State.connecting) {
+      this.#user = null;
+      this.socket.destroy();
+      this.deadline = Number.POSITIVE_INFINITY;
+      user?.upstreamClosed(errors.connectTimeout, 'connect timed out');
+    } else if (user !== null) {
+      this.deadline = Number.POSITIVE_INFINITY;
+      user.upstreamExpired();
+    } else {
+      this.destroy();
+      this.deadline = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  sample(): void {}
+
+  #leavePool(): void {
+    const at = this.upstream.idle.indexOf(this);
+    if (at >= 0) this.upstream.idle.splice(at, 1);
+    this.#state = State.busy;
+  }
+}
+
+function onConnect(this: TcpSocket): void {
+  (this.owner as UpstreamConnection).onConnected();
+}
+
+const exhaustion = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
+
+/** Our own lack of descriptors or ports is not the instance's fault, and another instance would not help. */
+function connectError(detail: string): EdgeError {
+  return exhaustion.has(detail) ? errors.exhausted : errors.connect;
+}

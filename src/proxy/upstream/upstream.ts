@@ -1,0 +1,102 @@
+import type { ServicePlan, UpstreamPlan } from '../../config/plan.ts';
+import type { InstanceSeries } from '../series.ts';
+import type { UpstreamConnection } from './connection.ts';
+
+/** How full an instance is; the order is the order of preference. */
+export const Fill = { belowSoft: 0, belowHard: 1, full: 2 } as const;
+export type Fill = (typeof Fill)[keyof typeof Fill];
+
+/**
+ * One instance as one service reaches it: how much it has in flight here and elsewhere, its health,
+ * and its idle connections.
+ */
+export class Upstream {
+  readonly key: string;
+  readonly instance: string;
+  readonly host: string;
+  readonly port: number;
+  readonly soft: number;
+  readonly hard: number | null;
+  readonly pooled: boolean;
+  readonly series: InstanceSeries;
+  /** Newest last: the one used last is the least likely to have been closed by the instance. */
+  readonly idle: UpstreamConnection[] = [];
+  healthy = true;
+  /** Requests or connections that this worker has there. */
+  inFlight = 0;
+  /** The same of all other workers, as last reported. */
+  others = 0;
+  /** Permits below the hard limit that this worker holds (used and unused). */
+  granted = 0;
+  /** Permits to give back as soon as they come free: another worker waits for them. */
+  owed = 0;
+  /** A lease was asked for and has not been answered: one question at a time. */
+  asking = false;
+  /** `inFlight` as the supervisor knows it. */
+  reported = 0;
+
+  constructor(plan: UpstreamPlan, service: ServicePlan, series: InstanceSeries) {
+    this.key = plan.key;
+    this.instance = plan.instance;
+    this.host = plan.host;
+    this.port = plan.port;
+    this.soft = service.concurrency.soft;
+    this.hard = service.concurrency.hard;
+    this.pooled = service.concurrency.type === 'requests';
+    this.series = series;
+  }
+
+  get load(): number {
+    return this.inFlight + this.others;
+  }
+
+  get hasPermit(): boolean {
+    return this.hard === null || this.inFlight < this.granted - this.owed;
+  }
+
+  fill(): Fill {
+    if (!this.hasPermit) return Fill.full;
+    return this.load < this.soft ? Fill.belowSoft : Fill.belowHard;
+  }
+
+  /** One more request or connection; the caller has seen that it fits. */
+  enter(): void {
+    const before = this.load;
+    this.inFlight++;
+    this.series.concurrencyChanged(1);
+    if (before < this.soft && before + 1 >= this.soft) this.series.softLimitReached();
+    if (this.hard !== null && before < this.hard && before + 1 >= this.hard) this.series.hardLimitReached();
+  }
+
+  /** One less. Returns the permits that have to go back to the supervisor. */
+  leave(): number {
+    if (this.inFlight <= 0) throw new Error(`${this.key}: more left than entered`);
+    this.inFlight--;
+    this.series.concurrencyChanged(-1);
+    return this.takeOwed();
+  }
+
+  /** A lease was answered: whatever was owed before is settled. */
+  grant(permits: number): void {
+    this.asking = false;
+    this.owed = 0;
+    this.granted += permits;
+  }
+
+  /** Permits to give back at once; of `owed`, what is still in use follows as it comes free. */
+  recall(owed: number): number {
+    const idle = Math.max(0, this.granted - this.inFlight);
+    this.granted -= idle;
+    this.owed = Math.max(0, owed - idle);
+    return idle;
+  }
+
+  /** Permits owed and free now. */
+  takeOwed(): number {
+    const free = Math.min(this.owed, this.granted - this.inFlight);
+    if (free <= 0) return 0;
+    this.granted -= free;
+    this.owed -= free;
+    return free;
+  }
+}

@@ -1,0 +1,156 @@
+/** Entry of a worker process: joins the data path to the supervisor, the logs and the health checks. */
+
+import { HealthChecker } from '../health/checker.ts';
+import { accessLog, eventLog, flushLogs, type Log } from '../log/log.ts';
+import { defaultBuckets } from '../metrics/buckets.ts';
+import { Recorder } from '../metrics/recorder.ts';
+import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
+import type { AccessEntry, ProxyHost } from './host.ts';
+import type { TcpHandle } from './listener/handle.ts';
+import { Proxy as DataPlane } from './proxy.ts';
+
+type Start = Extract<ToWorker, { type: 'start' }>;
+
+/** Counts are at most this old when a worker dies. */
+const flushInterval = 250;
+/** A path may be as long as a head; in a line it would only make room for more of the same. */
+const longestPath = 1024;
+
+class Worker {
+  readonly #log: Log;
+  readonly #recorder: Recorder;
+  readonly #proxy: DataPlane;
+  readonly #checker: HealthChecker | null;
+  readonly #timer: NodeJS.Timeout;
+  /** The channel still has counts to deliver: what comes meanwhile goes with the next ones. */
+  #sending = false;
+  #connections = 0;
+
+  constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
+    this.#log = eventLog({ slot: colour, generation, worker: index });
+    this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), Buffer.from(ticketKeys));
+    for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
+    this.#checker =
+      index === 0
+        ? new HealthChecker(plan, health ?? [], ({ key, app, instance, healthy, reason }) => {
+            this.#proxy.setHealth(key, healthy);
+            send({ type: 'health', upstreams: [[key, healthy]] });
+            if (healthy) this.#log.info({ app, instance }, 'instance is healthy');
+            else this.#log.warn({ app, instance, reason }, 'instance is unhealthy');
+          })
+        : null;
+    this.#timer = setInterval(() => this.#push(), flushInterval);
+    const checked = this.#checker?.start();
+    if (health !== null || checked === undefined) send({ type: 'ready' });
+    else void checked.then(() => send({ type: 'ready' }));
+  }
+
+  receive(message: Exclude<ToWorker, Start>, handle: TcpHandle | undefined): void {
+    const proxy = this.#proxy;
+    switch (message.type) {
+      case 'listen':
+        if (handle !== undefined) proxy.listen(message.key, handle);
+        break;
+      case 'accept':
+        proxy.accept();
+        send({ type: 'accepting' });
+        break;
+      case 'flush':
+        this.#sendCounts(message.id);
+        break;
+      case 'health':
+        for (const [key, healthy] of message.upstreams) proxy.setHealth(key, healthy);
+        break;
+      case 'grant':
+        proxy.grant(message.key, message.permits);
+        break;
+      case 'recall':
+        proxy.recall(message.key, message.owed);
+        break;
+      case 'others':
+        for (const [key, inFlight] of message.upstreams) proxy.setOthers(key, inFlight);
+        break;
+      case 'ticketKeys':
+        proxy.setTicketKeys(Buffer.from(message.ticketKeys));
+        break;
+      case 'drain':
+        void this.#drain(message.timeout, message.websocketTimeout);
+        break;
+    }
+  }
+
+  fatal(error: unknown): void {
+    this.#log.fatal({ err: error }, 'the worker failed');
+  }
+
+  async #drain(timeout: number, websocketTimeout: number): Promise<void> {
+    this.#checker?.stop();
+    const { cut } = await this.#proxy.drain(timeout, websocketTimeout);
+    clearInterval(this.#timer);
+    this.#sendCounts(0);
+    send({ type: 'drained', cut }, () => end(0));
+  }
+
+  #host(access: boolean): ProxyHost {
+    const lines = access ? accessLog() : null;
+    return {
+      lease: (key, want) => send({ type: 'lease', key, want }),
+      release: (key, permits) => send({ type: 'release', key, permits }),
+      error: ({ code, status, source }, app, instance, request, detail) =>
+        this.#log.warn({ code, source, status, app, instance, request, detail }, 'request failed'),
+      access: lines === null ? null : (entry: AccessEntry) => lines.info(shortened(entry)),
+    };
+  }
+
+  #push(): void {
+    if (this.#sending) return;
+    const counts = this.#recorder.collect();
+    const inFlight = this.#proxy.inFlight();
+    const connections = this.#proxy.connections();
+    if (counts === null && inFlight.length === 0 && connections === this.#connections) return;
+    this.#connections = connections;
+    this.#sending = true;
+    send({ type: 'counts', flush: 0, counts, inFlight, connections }, () => {
+      this.#sending = false;
+    });
+  }
+
+  #sendCounts(flush: number): void {
+    const connections = (this.#connections = this.#proxy.connections());
+    send({ type: 'counts', flush, counts: this.#recorder.collect(), inFlight: this.#proxy.inFlight(), connections });
+  }
+}
+
+function shortened(entry: AccessEntry): AccessEntry {
+  return entry.path.length > longestPath ? { ...entry, path: `${entry.path.slice(0, longestPath)}…` } : entry;
+}
+
+function send(message: FromWorker, sent: () => void = () => {}): void {
+  if (process.connected) process.send!(message, undefined, {}, sent);
+  else sent();
+}
+
+function end(code: number): void {
+  flushLogs();
+  process.exit(code);
+}
+
+let worker: Worker | null = null;
+
+process.on('message', (message: ToWorker, handle: unknown) => {
+  if (message.type !== 'start') return worker?.receive(message, handle as TcpHandle | undefined);
+  process.title = `fly-edge ${message.colour} worker ${message.index}`;
+  worker = new Worker(message);
+});
+// The supervisor leads: Ctrl-C reaches the whole process group, and it then has each worker drain.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+// Nothing is left to serve for: the supervisor held the sockets and the counts.
+process.once('disconnect', () => end(1));
+process.on('uncaughtException', (error) => {
+  if (worker === null) send({ type: 'failed', reason: error.message }, () => end(1));
+  else {
+    worker.fatal(error);
+    end(1);
+  }
+});
