@@ -1,0 +1,29 @@
+import { Command, CommanderError } from 'commander';
+import { version } from '../supervisor/version.ts';
+import { checkCommand } from './check.ts';
+import { demoCommand } from './demo.ts';
+import { exitCode } from './exit.ts';
+import { runCommand } from './run.ts';
+import { statusCommand } from './status.ts';
+import { stopCommand } from './stop.ts';
+
+const program = new Command('fly-edge')
+  .description('An edge proxy for TCP, TLS and HTTP that knows exactly what it did')
+  .version(version)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
+for (const add of [runCommand, checkCommand, statusCommand, stopCommand, demoCommand]) add(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCode.done : exitCode.usage;
+  } else {
+    // An operator can act on a sentence; FLY_EDGE_DEBUG is for whoever mends the program.
+    console.error(`fly-edge: ${(error as Error).message}`);
+    if (process.env.FLY_EDGE_DEBUG) console.error(error);
+    process.exitCode = exitCode.failed;
+  }
+}
+process.exit();

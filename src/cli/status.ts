@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+import { control } from '../supervisor/control.ts';
+import type { Status } from '../supervisor/status.ts';
+import { authority } from './authority.ts';
+import { configOption, controlPath } from './config.ts';
+import { complain, exitCode } from './exit.ts';
+
+export function statusCommand(program: Command): void {
+  program
+    .command('status')
+    .description('slots, workers, connections, instances and their health')
+    .requiredOption(...configOption)
+    .option('--json', 'as JSON')
+    .action(async ({ config, json }: { config: string; json?: true }) => {
+      const path = await controlPath(config);
+      if (path === null) return void (process.exitCode = exitCode.usage);
+      const response = await control(path, { command: 'status' });
+      if (!response.ok) {
+        complain(response.reason);
+        process.exitCode = exitCode.failed;
+      } else {
+        process.stdout.write(json ? `${JSON.stringify(response.status)}\n` : text(response.status));
+      }
+    });
+}
+
+function text({ version, pid, uptime, state, listeners, metrics, slots, instances }: Status): string {
+  const lines = [
+    `fly-edge ${version}, pid ${pid}, ${state}, up ${uptime} s`,
+    `listening on ${listeners.map(authority).join(', ')}`,
+    `metrics on http://${authority(metrics)}/metrics`,
+  ];
+  for (const slot of slots) {
+    const { colour, generation, connections, restarts } = slot;
+    lines.push(
+      `slot ${colour}, generation ${generation}, ${slot.state}, ${connections} connections, ${restarts} restarts`,
+    );
+    for (const worker of slot.workers) {
+      lines.push(`  worker ${worker.index}  pid ${worker.pid}  ${worker.state}  ${worker.connections} connections`);
+    }
+  }
+  lines.push(...table(instances.map((i) => [i.app, i.instance, i.address, i.health, `${i.inFlight} in flight`])));
+  return `${lines.join('\n')}\n`;
+}
+
+/** Cells padded to the widest of their column. */
+function table(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}

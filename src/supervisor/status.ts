@@ -1,0 +1,35 @@
+import type { Colour } from './messages.ts';
+import type { SlotState } from './slot.ts';
+import type { WorkerState } from './worker-process.ts';
+
+/** What `fly-edge status` shows; `--json` prints it as it is. */
+export interface Status {
+  version: string;
+  pid: number;
+  /** Seconds. */
+  uptime: number;
+  state: 'starting' | 'serving' | 'stopping';
+  listeners: { key: string; address: string; port: number }[];
+  metrics: { address: string; port: number };
+  slots: SlotStatus[];
+  instances: InstanceStatus[];
+}
+
+export interface SlotStatus {
+  colour: Colour;
+  generation: number;
+  state: SlotState;
+  /** Of clients, open, as last reported. */
+  connections: number;
+  restarts: number;
+  workers: { index: number; pid: number; state: WorkerState; connections: number }[];
+}
+
+export interface InstanceStatus {
+  app: string;
+  instance: string;
+  address: string;
+  /** unknown: it has checks, and none has come to an end. */
+  health: 'healthy' | 'unhealthy' | 'unknown';
+  inFlight: number;
+}

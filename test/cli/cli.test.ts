@@ -1,0 +1,253 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import { delimiter, join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
+import { until } from '../supervisor/helpers.ts';
+import { config, freePort, instance, metric, run, serving, start, status } from './helpers.ts';
+
+// Each test starts several processes.
+vi.setConfig({ testTimeout: 30_000 });
+
+describe('usage', () => {
+  test.for([
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['run'], 'run needs either --config FILE or --to HOST:PORT'],
+    [['run', '--config', 'a', '--to', '127.0.0.1:1'], 'run needs either'],
+    [['run', '--config', 'a', '--app', 'b'], '--listen and --app go with --to'],
+    [['run', '--to', 'nowhere'], '--to'],
+    [['check'], "required option '-c, --config <file>' not specified"],
+    [['status'], "required option '-c, --config <file>' not specified"],
+    [['stop', '--what'], 'required option'],
+  ] as const)('%s is told in one line, exit code 2', async ([args, message]) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect(stderr).toContain(message);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  test('--help and --version are no errors', async () => {
+    expect(await run('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('check'), stderr: '' });
+    expect(await run('--version')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+});
+
+describe('check', () => {
+  test('a good file', async () => {
+    const { file } = await config(3001);
+    expect(await run('check', '--config', file)).toMatchObject({
+      code: 0,
+      stdout: `${file}: good: 1 app, 1 instance, 1 listener\n`,
+    });
+  });
+
+  test('every fault has its place', async () => {
+    const { file } = await config(3001, { edge: 'wrokers = 2\n[limits]\nhead_size = "big"\n' });
+    const { code, stdout, stderr } = await run('check', '--config', file);
+    expect(stderr).toMatch(/edge\.toml:\d+:\d+: .*workers/);
+    expect(stderr).toMatch(/edge\.toml:\d+:\d+: .*head_size/);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+    // What is faulty is not run.
+    expect(await run('run', '--config', file)).toMatchObject({ code: 2, stderr });
+  });
+
+  test('no such file', async () => {
+    const { code, stderr } = await run('check', '--config', '/nowhere/edge.toml');
+    expect(stderr).toMatch(/^\/nowhere\/edge\.toml:.*no such file/);
+    expect(code).toBe(2);
+  });
+
+  test('a port of another process is a fault, one of this edge is not', async () => {
+    const made = await config(await instance());
+    const other = net.createServer().listen(made.http, '127.0.0.1');
+    await once(other, 'listening');
+    const { code, stderr } = await run('check', '--config', made.file);
+    expect(stderr).toContain(`127.0.0.1:${made.http} is in use by another process`);
+    expect(code).toBe(2);
+    expect(await run('run', '--config', made.file)).toMatchObject({
+      code: 1,
+      stderr: `fly-edge: 127.0.0.1:${made.http} is in use by another process\n`,
+    });
+    await new Promise((resolve) => other.close(resolve));
+    await serving(made.file);
+    expect(await run('check', '--config', made.file)).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+describe('run', () => {
+  test('serves, counts, shows its status, and stops with the last request answered', async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const to = await instance(async (request, response) => {
+      if (request.url === '/held') await held;
+      response.end('hello\n');
+    });
+    const made = await config(to);
+    const program = await serving(made.file);
+    expect(await (await fetch(`http://127.0.0.1:${made.http}/`)).text()).toBe('hello\n');
+    expect(
+      await metric(
+        made,
+        'fly_edge_http_responses_count{app="demo",region="iad",host="2bc3",proxy_id="blue",status="200"}',
+      ),
+    ).toBe(1);
+    const text = await run('status', '--config', made.file);
+    expect(text.stdout).toContain('slot blue, generation 1, accepting');
+    expect(text.stdout).toContain('148e21ea7e5068');
+    const json = await run('status', '--config', made.file, '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      state: 'serving',
+      instances: [{ app: 'demo', health: 'healthy' }],
+    });
+
+    const last = fetch(`http://127.0.0.1:${made.http}/held`);
+    await until(async () => (await status(made.file)).instances[0]!.inFlight === 1);
+    const stop = start(['stop', '--config', made.file]);
+    await until(async () => (await status(made.file)).state === 'stopping');
+    release();
+    expect(await (await last).text()).toBe('hello\n');
+    expect(await stop.ended).toMatchObject({ code: 0, stdout: 'stopped\n' });
+    expect((await program.ended).code).toBe(0);
+    expect(await run('status', '--config', made.file)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no edge is running'),
+    });
+    expect(await run('stop', '--config', made.file)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no edge is running'),
+    });
+  });
+
+  test.for(['SIGTERM', 'SIGINT'] as const)(
+    '%s drains and ends with 0, also when it comes twice at once',
+    async (signal) => {
+      const { file } = await config(await instance());
+      const program = await serving(file);
+      program.process.kill(signal);
+      program.process.kill(signal);
+      expect(await program.ended).toMatchObject({ code: 0 });
+    },
+  );
+
+  test('a second signal ends it at once', async () => {
+    const made = await config(await instance(() => {}), { edge: '' });
+    const program = await serving(made.file);
+    const request = fetch(`http://127.0.0.1:${made.http}/`).catch((error) => error);
+    await until(async () => (await status(made.file)).instances[0]!.inFlight === 1);
+    program.process.kill('SIGTERM');
+    await until(async () => (await status(made.file)).slots[0]!.state === 'draining');
+    const hurry = setInterval(() => program.process.kill('SIGTERM'), 100);
+    const { code, stderr } = await program.ended;
+    clearInterval(hurry);
+    expect(stderr).toContain('ending at once');
+    expect(code).toBe(1);
+    expect(await request).toBeInstanceOf(TypeError);
+  });
+
+  test('a worker that is killed is replaced; its open connections are booked as disconnects', async () => {
+    const made = await config(await instance());
+    await serving(made.file);
+    const before = (await status(made.file)).slots[0]!.workers[0]!.pid;
+    const client = net.connect(made.http, '127.0.0.1');
+    client.on('error', () => {});
+    client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(client, 'data');
+    const connects = 'fly_edge_tcp_connects_count{app="demo"';
+    const disconnects = 'fly_edge_tcp_disconnects_count{app="demo"';
+    expect(await metric(made, connects)).toBe(1);
+    expect(await metric(made, disconnects)).toBe(0);
+    process.kill(before, 'SIGKILL');
+    await once(client, 'close');
+    // In the accept queue until the replacement is there.
+    expect((await fetch(`http://127.0.0.1:${made.http}/`)).status).toBe(200);
+    expect(await metric(made, disconnects)).toBeGreaterThanOrEqual(1);
+    const slot = (await status(made.file)).slots[0]!;
+    expect(slot.restarts).toBe(1);
+    expect(slot.workers[0]!.pid).not.toBe(before);
+  });
+
+  test('when the supervisor is killed its workers end, and a new one starts over the stale socket', async () => {
+    const made = await config(await instance());
+    const program = await serving(made.file);
+    const worker = program.status.slots[0]!.workers[0]!.pid;
+    process.kill(program.status.pid, 'SIGKILL');
+    await program.ended;
+    await until(() => !alive(worker));
+    await serving(made.file);
+    expect((await fetch(`http://127.0.0.1:${made.http}/`)).status).toBe(200);
+  });
+
+  test('signals to a worker are not its business', async () => {
+    const made = await config(await instance());
+    const { slots } = (await serving(made.file)).status;
+    const { pid } = slots[0]!.workers[0]!;
+    process.kill(pid, 'SIGINT');
+    process.kill(pid, 'SIGTERM');
+    expect((await fetch(`http://127.0.0.1:${made.http}/`)).status).toBe(200);
+    expect((await status(made.file)).slots[0]!.workers[0]!.pid).toBe(pid);
+  });
+
+  test('the access log is one JSON line for each request on stdout', async () => {
+    const made = await config(await instance(), { edge: '[log]\naccess = true\n' });
+    const program = await serving(made.file);
+    await (await fetch(`http://127.0.0.1:${made.http}/a?b`)).text();
+    await run('stop', '--config', made.file);
+    const { stdout } = await program.ended;
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({
+      app: 'demo',
+      instance: '148e21ea7e5068',
+      method: 'GET',
+      path: '/a?b',
+      status: 200,
+      error: '',
+    });
+    expect(Date.parse(lines[0].time)).not.toBeNaN();
+  });
+
+  test('--to needs no file', async () => {
+    const [to, port] = [await instance(), await freePort()];
+    const program = start(['run', '--to', `127.0.0.1:${to}`, '--listen', `127.0.0.1:${port}`, '--app', 'quick']);
+    await until(() => program.stderr.includes('the slot serves') || program.process.exitCode !== null);
+    // Its metrics are on a fixed port, which another edge on this machine may have.
+    if (program.process.exitCode === null) expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    else expect(program.stderr).toContain('is in use by another process');
+  });
+});
+
+/** Some older Node on the PATH, such as the one that ran `npm ci`. */
+const older = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'node'))
+  .find((node) => {
+    const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout;
+    return version !== null && Number.parseInt(version, 10) < 26;
+  });
+
+test.skipIf(older === undefined)(
+  'an older node runs it with the pinned one: arguments, exit codes and signals pass',
+  async () => {
+    expect(await start(['--version'], older).ended).toMatchObject({ code: 0, stdout: (await run('--version')).stdout });
+    expect(await start(['frobnicate'], older).ended).toMatchObject({ code: 2 });
+    const { file } = await config(await instance());
+    const program = start(['run', '--config', file], older);
+    await until(() => program.stderr.includes('the slot serves'));
+    program.process.kill('SIGTERM');
+    expect(await program.ended).toMatchObject({ code: 0 });
+  },
+);
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

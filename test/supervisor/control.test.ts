@@ -1,0 +1,77 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import net, { type Server } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { type ControlResponse, control, openControlSocket } from '../../src/supervisor/control.ts';
+import { temporaryFolder } from './helpers.ts';
+
+const stopped: ControlResponse<'stop'> = { ok: true, cut: 0 };
+
+async function open(path: string): Promise<Server> {
+  const server = await openControlSocket(path, async () => stopped);
+  if ('fault' in server) throw new Error(server.fault);
+  onTestFinished(() => void server.close());
+  return server;
+}
+
+test('only the owner may connect, from the first moment; closing removes the file', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  const server = await open(path);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(await control(path, { command: 'stop' })).toEqual(stopped);
+  await new Promise((resolve) => server.close(resolve));
+  expect(existsSync(path)).toBe(false);
+});
+
+test('a socket that a killed process left is replaced', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  const script = join(temporaryFolder(), 'listen.mjs');
+  writeFileSync(
+    script,
+    `import net from 'node:net'; net.createServer().listen(process.argv[2], () => process.send('listening'));`,
+  );
+  const dead = fork(script, [path], { execArgv: [] });
+  await once(dead, 'message');
+  dead.kill('SIGKILL');
+  await once(dead, 'exit');
+  expect(existsSync(path)).toBe(true);
+  await open(path);
+  expect(await control(path, { command: 'stop' })).toEqual(stopped);
+});
+
+test('one that somebody answers on is not replaced', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  await open(path);
+  expect(await openControlSocket(path, async () => stopped)).toEqual({
+    fault: `control socket ${path}: an edge with this configuration is running already`,
+  });
+  expect(await control(path, { command: 'stop' })).toEqual(stopped);
+});
+
+test('a file that is no socket is left alone', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  writeFileSync(path, 'precious');
+  expect(await openControlSocket(path, async () => stopped)).toMatchObject({
+    fault: expect.stringContaining('not a socket'),
+  });
+  expect(existsSync(path)).toBe(true);
+});
+
+test.for(['nonsense', '{"command":"format"}', 'null'])('%s is no command', async (line) => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  await open(path);
+  const socket = net.connect(path).setEncoding('utf8');
+  socket.write(`${line}\n`);
+  const [answer] = await once(socket, 'data');
+  expect(JSON.parse(answer)).toEqual({ ok: false, reason: 'no such command' });
+});
+
+test('nobody there', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  expect(await control(path, { command: 'status' })).toEqual({
+    ok: false,
+    reason: `no edge is running (control socket ${path})`,
+  });
+});
