@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Edge, service } from '../helpers/edge.ts';
+import { sum } from '../helpers/exposition.ts';
+import { RawInstance } from '../helpers/instances.ts';
+import { answer, get, request } from '../helpers/messages.ts';
+import { type RawSocket, rawClient } from '../helpers/raw.ts';
+import { until } from '../helpers/until.ts';
+
+let edge: Edge;
+let instance: RawInstance;
+let client: RawSocket;
+
+beforeAll(async () => {
+  instance = await RawInstance.start();
+  const instances = [{ id: 'aa', port: instance.port }];
+  edge = await Edge.start({
+    apps: [
+      { name: 'demo', fly: service(), instances },
+      { name: 'one', fly: service({ soft: 1, hard: 1 }), instances },
+    ],
+    limits: { half_close_timeout: '"300ms"', response_idle_timeout: '"2s"' },
+  });
+});
+afterAll(async () => {
+  await edge.stop();
+  await instance.stop();
+});
+beforeEach(async () => {
+  instance.forget();
+  client = await rawClient(edge.port());
+});
+
+const concurrency = async () => sum(await edge.scrape(), 'fly_app_concurrency');
+const ends = { FIN: () => client.end(), RST: () => client.reset() };
+
+describe.each(['FIN', 'RST'] as const)('a client that leaves with %s', (how) => {
+  test('in the middle of its head reaches no instance', async () => {
+    const watch = await edge.watch();
+    client.send('GET / HTTP/1.1\r\nHost: de');
+    ends[how]();
+    await watch.moved({ 'unnamed edge connects': 1 });
+    expect(instance.open).toBe(0);
+  });
+
+  test('in the middle of its body ends the request to the instance', async () => {
+    const watch = await edge.watch();
+    client.send(request('POST', '/', 'Content-Length: 100\r\n', 'half'));
+    const peer = await instance.accept();
+    await peer.through('half');
+    expect(await concurrency()).toBe(1);
+    ends[how]();
+    await peer.peerEnd();
+    await watch.moved({});
+  });
+
+  test('while it waits for the answer ends the request to the instance', async () => {
+    const watch = await edge.watch();
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    ends[how]();
+    await peer.peerEnd();
+    await watch.moved({});
+  });
+
+  test('in the middle of the answer ends it at the instance, and both responses are timed', async () => {
+    const watch = await edge.watch();
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+    await client.through('half');
+    ends[how]();
+    await peer.peerEnd();
+    await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+  });
+
+  test('while queued gives its place up', async () => {
+    const watch = await edge.watch();
+    const text = get().replace('demo', 'one');
+    const first = await rawClient(edge.port());
+    first.send(text);
+    const peer = await instance.accept();
+    await peer.head();
+    client.send(text);
+    const third = await rawClient(edge.port());
+    await until(async () => sum(await edge.scrape(), 'fly_edge_tcp_connects_count', { app: 'one' }) >= 2);
+    ends[how]();
+    await until(async () => sum(await edge.scrape(), 'fly_edge_tcp_disconnects_count', { app: 'one' }) >= 1);
+    third.send(text.replace('/', '/third'));
+    peer.send(answer('first'));
+    await first.response();
+    expect(await peer.head()).toMatch('GET /third');
+    peer.send(answer('third'));
+    expect((await third.response()).body).toBe('third');
+    first.end();
+    third.end();
+    await watch.moved({ 'edge 200': 2, 'app 200': 2, soft: 2, hard: 2 });
+  });
+});
+
+describe.each(['FIN', 'RST'] as const)('an instance that ends with %s in the middle', (how) => {
+  const leave = (peer: RawSocket) => (how === 'FIN' ? peer.destroy() : peer.reset());
+
+  test.each([
+    ['a body with length', 'Content-Length: 100\r\n', 'half'],
+    ['a chunk', 'Transfer-Encoding: chunked\r\n', '10\r\nhalf'],
+    ['a chunked body, between chunks', 'Transfer-Encoding: chunked\r\n', '4\r\nhalf\r\n'],
+    ['the trailers', 'Transfer-Encoding: chunked\r\n', '4\r\nhalf\r\n0\r\nX-A: '],
+  ])('of %s leaves a broken answer', async (_what, fields, part) => {
+    const watch = await edge.watch();
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(`HTTP/1.1 200 OK\r\n${fields}\r\n${part}`);
+    await client.through(part);
+    leave(peer);
+    await client.peerEnd();
+    expect(client.text).toBe('');
+    client.end();
+    await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error instance_broke_off': 1 });
+  });
+
+  test('of its head is a 502', async () => {
+    const watch = await edge.watch();
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send('HTTP/1.1 200 OK\r\nContent-Le');
+    leave(peer);
+    expect((await client.response()).status).toBe(502);
+    client.end();
+    await watch.moved({ 'edge 502': 1, 'error instance_closed': 1 });
+  });
+});
+
+test('an instance that resets a body that ends with the connection: the client is reset too', async () => {
+  const watch = await edge.watch();
+  client.send(get());
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\n\r\nhalf');
+  await client.through('half');
+  peer.reset();
+  expect(await client.peerEnd()).toBe('reset');
+  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error instance_broke_off': 1 });
+});
+
+test('an HTTP/1.0 client, whose chunked answer breaks off, is reset', async () => {
+  client.send('GET / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n');
+  await client.through('half');
+  peer.destroy();
+  expect(await client.peerEnd()).toBe('reset');
+});
+
+test('an instance that stops in the middle of its body is left at response_idle_timeout', async () => {
+  const watch = await edge.watch();
+  client.send(get());
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+  await client.through('half');
+  await client.peerEnd();
+  expect(client.text).toBe('');
+  await peer.peerEnd();
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error instance_broke_off': 1 });
+});
+
+test('bytes after an answer do not reach anyone: the connection is not used again', async () => {
+  client.send(get());
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(`${answer('mine')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
+  expect((await client.response()).body).toBe('mine');
+  client.send(get());
+  const next = await instance.accept();
+  await next.head();
+  next.send(answer('next'));
+  expect((await client.response()).body).toBe('next');
+  await peer.peerEnd();
+});

@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Edge, service } from '../helpers/edge.ts';
+import { RawInstance } from '../helpers/instances.ts';
+import { answer, get, request } from '../helpers/messages.ts';
+import { type RawSocket, rawClient } from '../helpers/raw.ts';
+
+let edge: Edge;
+let instance: RawInstance;
+let client: RawSocket;
+
+beforeAll(async () => {
+  instance = await RawInstance.start();
+  const instances = [{ id: 'aa', port: instance.port }];
+  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }] });
+});
+afterAll(async () => {
+  await edge.stop();
+  await instance.stop();
+});
+beforeEach(async () => {
+  instance.forget();
+  client = await rawClient(edge.port());
+});
+
+/** Extensions, hex in both cases, leading zeros, trailers: each of it is the sender's choice, and stays so. */
+const chunked = '3;a=b;c="d;e"\r\nabc\r\n000A\r\n0123456789\r\n0;last=1\r\nX-Sum: 13\r\nX-More: \r\n\r\n';
+const coding = 'Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n';
+
+describe('chunked', () => {
+  test('a request passes byte for byte', async () => {
+    client.send(request('POST', '/', coding, chunked));
+    const peer = await instance.accept();
+    expect(await peer.head()).toMatch(/\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n/);
+    expect(await peer.bytes(chunked.length)).toBe(chunked);
+    peer.send(answer());
+    expect((await client.response()).status).toBe(200);
+  });
+
+  test('a request passes byte for byte when each comes alone, and the connection is used again', async () => {
+    client.send(request('POST', '/', coding));
+    const peer = await instance.accept();
+    await peer.head();
+    for (const byte of chunked) {
+      client.send(byte);
+      expect(await peer.bytes(1)).toBe(byte);
+    }
+    peer.send(answer());
+    await client.response();
+    client.send(get('/next'));
+    expect(await peer.head()).toMatch('GET /next');
+    peer.send(answer('next'));
+    expect((await client.response()).body).toBe('next');
+  });
+
+  test('a response passes byte for byte, and both connections are used again', async () => {
+    const watch = await edge.watch();
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n`);
+    const head = await client.head();
+    expect(head).toMatch(/\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n/);
+    for (const byte of chunked) {
+      peer.send(byte);
+      expect(await client.bytes(1)).toBe(byte);
+    }
+    client.send(get('/next'));
+    expect(await peer.head()).toMatch('GET /next');
+    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n${chunked}`);
+    expect((await client.response()).body).toBe(chunked);
+    client.end();
+    await watch.moved({ 'edge 200': 2, 'app 200': 2, 'edge connects': 1, 'app connects': 1 });
+  });
+
+  test('an HTTP/1.0 client gets the payload alone, ended by the connection', async () => {
+    client.send('GET / HTTP/1.0\r\nHost: demo.test\r\nConnection: keep-alive\r\n\r\n');
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n${chunked.slice(0, 20)}`);
+    const head = await client.head();
+    expect(head).not.toMatch(/transfer-encoding|trailer|keep-alive/i);
+    expect(head).toMatch(/\r\nConnection: close\r\n/);
+    peer.send(chunked.slice(20));
+    expect(await client.peerEnd()).toBe('fin');
+    expect(client.take()).toBe('abc0123456789');
+  });
+
+  test('a break in the framing of a request that has begun to pass ends it with 400, and the instance sees no end', async () => {
+    const watch = await edge.watch();
+    client.send(request('POST', '/', coding, '3\r\nabc\r\n'));
+    const peer = await instance.accept();
+    await peer.through('3\r\nabc\r\n');
+    client.send('zz\r\n');
+    expect(await client.response()).toMatchObject({ status: 400, fields: { connection: 'close' } });
+    await peer.peerEnd();
+    expect(peer.text).toBe('');
+    expect(await client.peerEnd()).toBe('fin');
+    client.end();
+    await watch.moved({ 'edge 400': 1, 'error bad_request': 1 });
+  });
+});
+
+describe('Expect: 100-continue', () => {
+  test('the instance is asked, its 100 is relayed, and only then the body comes', async () => {
+    const watch = await edge.watch();
+    client.send(request('PUT', '/', 'Expect: 100-continue\r\nContent-Length: 4\r\n'));
+    const peer = await instance.accept();
+    expect(await peer.head()).toMatch(/\r\nExpect: 100-continue\r\n/);
+    peer.send('HTTP/1.1 100 Continue\r\n\r\n');
+    expect(await client.head()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    client.send('body');
+    expect(await peer.bytes(4)).toBe('body');
+    peer.send(answer());
+    expect((await client.response()).status).toBe(200);
+    client.end();
+    await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+  });
+
+  test('an instance may refuse instead: the answer passes, and the body is not awaited', async () => {
+    const watch = await edge.watch();
+    client.send(request('PUT', '/', 'Expect: 100-continue\r\nContent-Length: 4\r\n'));
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(answer('no', '', '417 Expectation Failed'));
+    expect(await client.response()).toMatchObject({ status: 417, body: 'no', fields: { connection: 'close' } });
+    expect(await client.peerEnd()).toBe('fin');
+    client.end();
+    await watch.moved({ 'edge 417': 1, 'app 417': 1 });
+  });
+});
+
+test('several interim responses pass with their fields, and are not counted', async () => {
+  const watch = await edge.watch();
+  client.send(get());
+  const peer = await instance.accept();
+  await peer.head();
+  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n';
+  peer.send(hints.slice(0, 30));
+  await new Promise(setImmediate);
+  peer.send(hints.slice(30) + hints + answer('page'));
+  expect(await client.head()).toBe(hints);
+  expect(await client.head()).toBe(hints);
+  expect(await client.response()).toMatchObject({ status: 200, body: 'page' });
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+});
+
+test('an HTTP/1.0 client gets no interim response', async () => {
+  client.send('GET / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(`HTTP/1.1 103 Early Hints\r\n\r\n${answer('page')}`);
+  expect(await client.response()).toMatchObject({ status: 200, body: 'page' });
+});
+
+test.each([
+  ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n'],
+  ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
+  ['GET', 'HTTP/1.1 204 No Content\r\n\r\n'],
+  ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\nETag: "x"\r\n\r\n'],
+])('%s answered with %j has no body, and both connections go on', async (method, text) => {
+  client.send(request(method));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(text);
+  const { head } = await client.response(method);
+  for (const line of text.trim().split('\r\n')) expect(head).toContain(line);
+  client.send(get('/next'));
+  await peer.head();
+  peer.send(answer('next'));
+  expect((await client.response()).body).toBe('next');
+});
+
+describe('a response that ends with the connection', () => {
+  test.each(['1.1', '1.0'])('reaches a client of HTTP/%s', async (version) => {
+    const watch = await edge.watch();
+    client.send(`GET / HTTP/${version}\r\nHost: demo.test\r\n\r\n`);
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send('HTTP/1.1 200 OK\r\n\r\nfirst, ');
+    expect(await client.head()).toMatch(/\r\nConnection: close\r\n/);
+    expect(await client.bytes(7)).toBe('first, ');
+    peer.send('second').end();
+    expect(await client.peerEnd()).toBe('fin');
+    expect(client.take()).toBe('second');
+    client.end();
+    await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+  });
+
+  test('comes from an instance of HTTP/1.0 as 1.1', async () => {
+    client.send(get());
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send('HTTP/1.0 200 Fine\r\nX-A: b\r\n\r\nall').end();
+    const response = await client.response();
+    expect(response.head).toMatch(/^HTTP\/1\.1 200 Fine\r\nX-A: b\r\n/);
+    expect(response.body).toBe('all');
+  });
+});
+
+test('an HTTP/1.0 instance that keeps its connection alive is used again', async () => {
+  for (const body of ['a', 'b']) {
+    client.send(get());
+    const peer = body === 'a' ? await instance.accept() : instance.connections.at(-1)!;
+    await peer.head();
+    peer.send(`HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n${body}`);
+    expect((await client.response()).body).toBe(body);
+  }
+});

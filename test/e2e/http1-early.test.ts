@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Edge, service } from '../helpers/edge.ts';
+import { RawInstance } from '../helpers/instances.ts';
+import { answer, get, post, request } from '../helpers/messages.ts';
+import { type RawSocket, rawClient } from '../helpers/raw.ts';
+
+/** Answers that begin before the request has ended. */
+
+let edge: Edge;
+let instance: RawInstance;
+let client: RawSocket;
+
+beforeAll(async () => {
+  instance = await RawInstance.start();
+  const instances = [{ id: 'aa', port: instance.port }];
+  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }], limits: { body_size: 10_000_000 } });
+});
+afterAll(async () => {
+  await edge.stop();
+  await instance.stop();
+});
+beforeEach(async () => {
+  instance.forget();
+  client = await rawClient(edge.port());
+});
+
+const upload = (length: number) => request('POST', '/', `Content-Length: ${length}\r\n`);
+
+test('an early refusal reaches the client whole, although it goes on sending', async () => {
+  const watch = await edge.watch();
+  client.send(upload(5_000_000)).send(randomBytes(100_000));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(answer('too large', '', '413 Content Too Large'));
+  const response = await client.response();
+  expect(response).toMatchObject({ status: 413, body: 'too large', fields: { connection: 'close' } });
+  // The rest is read and dropped, so that no RST takes the answer away; then both ends see an orderly end.
+  client.send(randomBytes(2_000_000));
+  expect(await client.peerEnd()).toBe('fin');
+  await peer.peerEnd();
+  client.end();
+  await watch.moved({ 'edge 413': 1, 'app 413': 1 });
+});
+
+test('an instance that answers early and closes at once is heard', async () => {
+  const watch = await edge.watch();
+  client.send(upload(5_000_000));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(answer('no', 'Connection: close\r\n', '403 Forbidden')).end();
+  client.send(randomBytes(1_000_000));
+  expect(await client.response()).toMatchObject({ status: 403, body: 'no' });
+  client.end();
+  await watch.moved({ 'edge 403': 1, 'app 403': 1 });
+});
+
+test('a request and its answer stream at the same time, chunk for chunk', async () => {
+  const watch = await edge.watch();
+  client.send(request('POST', '/', 'Transfer-Encoding: chunked\r\n'));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+  await client.head();
+  for (const chunk of ['1\r\na\r\n', '2\r\nbc\r\n', '3\r\ndef\r\n', '0\r\n\r\n']) {
+    client.send(chunk);
+    expect(await peer.bytes(chunk.length)).toBe(chunk);
+    peer.send(chunk);
+    expect(await client.bytes(chunk.length)).toBe(chunk);
+  }
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+});
+
+test('an answer that outlasts the request it overlaps does not lose the next one', async () => {
+  client.send(upload(4));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none');
+  await client.through('one');
+  client.send(`body${get('/next')}`);
+  expect(await peer.bytes(4)).toBe('body');
+  peer.send('two');
+  expect(await client.bytes(3)).toBe('two');
+  // The answer's head said close, since the request was not complete then.
+  expect(await client.peerEnd()).toBe('fin');
+  expect(peer.text).toBe('');
+});
+
+test('a body over the limit is refused by its length, before the instance hears of it', async () => {
+  const watch = await edge.watch();
+  client.send(upload(10_000_001));
+  expect(await client.response()).toMatchObject({ status: 413, fields: { connection: 'close' } });
+  client.end();
+  expect(instance.open).toBe(0);
+  await watch.moved({ 'edge 413': 1, 'error content_too_large': 1 });
+});
+
+test('a chunked body over the limit is refused where it crosses it, and the instance sees no end', async () => {
+  const watch = await edge.watch();
+  client.send(request('POST', '/', 'Transfer-Encoding: chunked\r\n'));
+  const peer = await instance.accept();
+  await peer.head();
+  const size = 1_000_000;
+  for (let i = 0; i < 11; i++) client.send(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`);
+  expect(await client.response()).toMatchObject({ status: 413, fields: { connection: 'close' } });
+  await peer.peerEnd();
+  expect(peer.text.endsWith('0\r\n\r\n')).toBe(false);
+  client.end();
+  await watch.moved({ 'edge 413': 1, 'error content_too_large': 1 });
+});
+
+test('a small body with its request is one message to the instance', async () => {
+  client.send(post('hello'));
+  const peer = await instance.accept();
+  await peer.through('\r\n\r\nhello');
+});
