@@ -32,7 +32,7 @@ const nothing: Protocol = {
 };
 
 /** The data plane of one worker: all listeners, apps and connections of one generation. */
-export class Proxy implements Context {
+export class DataPlane implements Context {
   readonly region: string;
   readonly limits: Plan['limits'];
   readonly sweep = new Sweep();
