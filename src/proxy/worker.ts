@@ -7,7 +7,7 @@ import { Recorder } from '../metrics/recorder.ts';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
-import { Proxy as DataPlane } from './proxy.ts';
+import { DataPlane } from './data-plane.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;
 

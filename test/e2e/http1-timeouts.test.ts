@@ -31,7 +31,12 @@ beforeAll(async () => {
       { name: 'demo', fly, instances: [{ id: 'aa', port: instance.port }] },
       { name: 'deaf', fly, instances: [{ id: 'bb', port: deafPort }] },
     ],
-    limits: { body_idle_timeout: '"1s"', response_timeout: '"600ms"', connect_timeout: '"500ms"' },
+    limits: {
+      body_idle_timeout: '"1s"',
+      response_timeout: '"600ms"',
+      connect_timeout: '"500ms"',
+      response_idle_timeout: '"600ms"',
+    },
   });
 });
 afterAll(async () => {
@@ -114,6 +119,24 @@ test('a slow body that keeps coming is not cut, however long it takes', async ()
   await watch.moved({ 'edge 200': 1, 'app 200': 1 });
 });
 
+test('an instance that has begun its answer may wait for the rest of the request', async () => {
+  const watch = await edge.watch();
+  client.send(request('POST', '/', 'Content-Length: 4\r\n'));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n');
+  await client.head();
+  for (const byte of 'body') {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    client.send(byte);
+  }
+  await peer.bytes(4);
+  peer.send('ok');
+  expect(await client.bytes(2)).toBe('ok');
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
+});
+
 test('an answer that nobody reads: the connection is ended, and the instance let go', async () => {
   const watch = await edge.watch();
   client.send(get());
@@ -158,7 +181,9 @@ test('the wait for an answer begins when the request has ended', async () => {
 test('an instance that cannot be reached in time: 504', async () => {
   const watch = await edge.watch();
   const fill = Array.from({ length: 4 }, () => connect(deafPort, '127.0.0.1').on('error', () => {}));
-  onTestFinished(() => fill.forEach((socket) => socket.destroy()));
+  onTestFinished(() => {
+    for (const socket of fill) socket.destroy();
+  });
   await until(() => fill.filter((socket) => !socket.connecting).length >= 2, 'a full queue');
   client.send(get().replace('demo', 'deaf'));
   expect(await client.response()).toMatchObject(refused(504, 'instance_connect_timeout'));

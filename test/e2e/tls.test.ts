@@ -26,8 +26,8 @@ let ca: string;
 let instance: HttpInstance;
 let edge: Edge;
 
-const https = (versions?: string): string =>
-  service({ port: 443, handlers: ['tls', 'http'], more: versions && `tls_options = { versions = ${versions} }` });
+const https = (versions = '["TLSv1.2", "TLSv1.3"]'): string =>
+  service({ port: 443, handlers: ['tls', 'http'], more: `tls_options = { versions = ${versions} }` });
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'fly-edge-tls-'));

@@ -89,8 +89,8 @@ export class Edge {
     this.file = file;
     this.#ports = ports;
     this.#metrics = `http://127.0.0.1:${metrics}`;
-    const [program, ...args] = [...under, process.execPath, edgeProgram, 'run', '--config', file] as [string];
-    this.child = start(program, args, { stdout: true });
+    const [program, ...args] = [...under, process.execPath, edgeProgram, 'run', '--config', file];
+    this.child = start(program!, args, { stdout: true });
     this.child.stderr!.on('data', (text: string) => this.#stderr.add(text));
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#stdout.add(text));
   }

@@ -5,11 +5,11 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   what = String(condition),
   deadline = 10_000,
-): Promise<T> {
+): Promise<Exclude<T, false | null | undefined>> {
   const end = performance.now() + deadline;
   for (;;) {
     const value = await condition();
-    if (value) return value;
+    if (value) return value as Exclude<T, false | null | undefined>;
     if (performance.now() > end) throw new Error(`not within ${deadline} ms: ${what}`);
     await delay(10);
   }

@@ -50,6 +50,9 @@ export class HttpClient implements Protocol {
   /** Bytes after the current request. */
   #pipelined: Buffer | null = null;
   #forwarding: Forwarding | null = null;
+  /** Of the last request: mostly the next one's too. */
+  #lastHost = '';
+  #lastRoute: Route | undefined;
   /** Bytes are being worked through: an exchange that ends meanwhile must not start the next one itself. */
   #working = false;
   #served = false;
@@ -173,7 +176,12 @@ export class HttpClient implements Protocol {
 
   /** Where a request goes, or why it goes nowhere. */
   route(request: RequestHead): Route | EdgeError {
-    const route = this.#port.routes.find(request.host);
+    let route = this.#lastRoute;
+    if (route === undefined || request.host !== this.#lastHost) {
+      route = this.#port.routes.find(request.host);
+      this.#lastRoute = route;
+      this.#lastHost = request.host;
+    }
     if (this.#named !== null) {
       const app = route?.app ?? this.#context.appOf(request.host);
       if (app !== undefined && app !== this.#named) return errors.misdirected;

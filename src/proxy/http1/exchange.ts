@@ -194,6 +194,10 @@ export class Exchange implements Seeker, UpstreamUser {
     this.#intact = false;
     connection.socket.sendBytes(buffer, start, bodyEnd);
     if (this.#state === State.waiting) connection.deadline = clock.now + limits.responseTimeout;
+    else if (connection.deadline !== Number.POSITIVE_INFINITY) {
+      // An instance that has begun its answer may read the whole request before it goes on.
+      connection.deadline = clock.now + limits.responseIdleTimeout;
+    }
     this.#client.connection.deadline = clock.now + limits.bodyIdleTimeout;
     return bodyEnd;
   }
@@ -311,7 +315,9 @@ export class Exchange implements Seeker, UpstreamUser {
 
   upstreamExpired(): void {
     if (this.#state === State.responding) this.#fail(errors.brokeOff, 'no bytes for too long');
-    else this.#fail(errors.responseTimeout, '');
+    else if (this.request.done || this.blocked) this.#fail(errors.responseTimeout, '');
+    // The client is the one who is late, and has its own deadline.
+    else this.#connection!.deadline = clock.now + this.#context.limits.responseTimeout;
   }
 
   #connectFailed(error: EdgeError, detail: string): void {

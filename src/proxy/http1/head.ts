@@ -204,7 +204,7 @@ export class ResponseHead extends Head {
       if (!fits) return this.refuse(byte === LF ? 'bare-lf' : 'bad-status-line');
       if (k > 0) status = status * 10 + byte - 0x30;
     }
-    if (status < 100 || status > 599) return this.refuse('bad-status');
+    if (status < 100) return this.refuse('bad-status');
     this.status = status;
     return i + 4;
   }

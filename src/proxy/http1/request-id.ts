@@ -1,33 +1,38 @@
 import { randomFillSync } from 'node:crypto';
 
 /** Crockford's base 32, which ULIDs are written in. */
-const digits = Buffer.from('0123456789ABCDEFGHJKMNPQRSTVWXYZ');
+const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const pairs = Array.from({ length: 1024 }, (_, i) => digits[i >> 5]! + digits[i & 31]!);
 
-/** Random bytes are drawn for 512 ids at once: a call into OpenSSL costs more than an id. */
+/** Random bytes are drawn for many milliseconds at once: a call into OpenSSL costs more than an id. */
 const pool = Buffer.alloc(16 * 512);
 let drawn = pool.length;
 
-/** The last id; the time's digits and the region stay while they are the same. */
-let text = Buffer.alloc(0);
-let region = '';
+/** 10 digits of time and 12 random ones, drawn anew each millisecond. */
+let prefix = '';
 let millisecond = -1;
+/** The last 4 digits: from a random start they count up; at their end the random ones are drawn anew. */
+let count = 0;
 
-/** A ULID (48 bits of Unix milliseconds, 80 random bits; 26 digits), `-`, and the region, which is ASCII. */
-export function requestId(forRegion: string): string {
-  if (region !== forRegion || text.length === 0) {
-    region = forRegion;
-    text = Buffer.from(`${'0'.repeat(26)}-${forRegion}`, 'latin1');
-    millisecond = -1;
-  }
+/** A ULID (48 bits of Unix milliseconds, 80 random bits; 26 digits), `-`, and the region. */
+export function requestId(region: string): string {
   const now = Date.now();
-  if (now !== millisecond) {
-    millisecond = now;
-    for (let i = 9, rest = now; i >= 0; i--, rest = Math.floor(rest / 32)) text[i] = digits[rest % 32];
-  }
+  if (now !== millisecond || count === 0xfffff) next(now);
+  else count++;
+  return `${prefix + pairs[count >> 10]! + pairs[count & 1023]!}-${region}`;
+}
+
+function next(now: number): void {
   if (drawn === pool.length) {
     randomFillSync(pool);
     drawn = 0;
   }
-  for (let i = 10; i < 26; i++) text[i] = digits[pool[drawn++] & 31];
-  return text.toString('latin1');
+  millisecond = now;
+  let time = '';
+  for (let i = 0, rest = now; i < 5; i++, rest = Math.floor(rest / 1024)) time = pairs[rest % 1024]! + time;
+  let random = '';
+  for (let i = 0; i < 12; i++) random += digits[pool[drawn + i]! & 31]!;
+  prefix = time + random;
+  count = pool.readUInt32LE(drawn + 12) & 0xfffff;
+  drawn += 16;
 }

@@ -1,8 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { requestId } from '../../../src/proxy/http1/request-id.ts';
 
 const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const time = (id: string): number => [...id.slice(0, 10)].reduce((sum, digit) => sum * 32 + digits.indexOf(digit), 0);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe('requestId', () => {
   it('is a ULID of now, and the region', () => {
@@ -28,9 +32,26 @@ describe('requestId', () => {
     expect(new Set([...ids].map((id) => id.slice(0, 10))).size).toBeGreaterThan(10);
   });
 
-  it('uses every digit at every random place', () => {
+  it('counts up within a millisecond, also past the end of its counter', () => {
+    const now = vi.spyOn(Date, 'now').mockReturnValue(1_795_000_000_000);
+    let last = requestId('iad');
+    const prefixes = new Set<string>();
+    for (let i = 0; i < 1_200_000; i++) {
+      const id = requestId('iad');
+      if (id.slice(0, 22) === last.slice(0, 22) && id <= last) throw new Error(`${id} after ${last}`);
+      prefixes.add(id.slice(0, 22));
+      last = id;
+    }
+    expect(prefixes.size).toBeGreaterThan(1);
+    expect(now).toHaveBeenCalled();
+  });
+
+  it('draws every digit at every random place, anew each millisecond', () => {
     const seen = Array.from({ length: 16 }, () => new Set<string>());
-    for (let i = 0; i < 2000; i++) {
+    const start = Date.now();
+    const now = vi.spyOn(Date, 'now');
+    for (let i = 0; i < 4000; i++) {
+      now.mockReturnValue(start + i);
       const id = requestId('iad');
       for (let place = 0; place < 16; place++) seen[place].add(id[10 + place]);
     }

@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { errors } from '../../src/proxy/errors.ts';
+import { Edge, service } from '../helpers/edge.ts';
+import { HttpInstance } from '../helpers/instances.ts';
+import { get, request, requestIdPattern } from '../helpers/messages.ts';
+import { type RawSocket, rawClient } from '../helpers/raw.ts';
+
+let edge: Edge;
+let instance: HttpInstance;
+let client: RawSocket;
+
+beforeAll(async () => {
+  instance = await HttpInstance.start(
+    (request, response) => void response.end(`${request.url} ${request.headers.host}`),
+  );
+  const instances = [{ id: 'aa', port: instance.port }];
+  const forced = service({ more: 'force_https = true' }) + service({ port: 443, handlers: ['tls', 'http'] });
+  const elsewhere = service({ more: 'force_https = true' }) + service({ port: 8443, handlers: ['tls', 'http'] });
+  edge = await Edge.start({
+    apps: [
+      { name: 'demo', hostnames: ['demo.test', '*.demo.test'], instances },
+      { name: 'forced', fly: forced, instances },
+      { name: 'elsewhere', fly: elsewhere, instances },
+    ],
+    ports: [80, 443, 8443],
+    limits: { head_size: 4096, head_count: 20 },
+  });
+});
+afterAll(async () => {
+  await edge.stop();
+  await instance.stop();
+});
+beforeEach(async () => {
+  instance.requests = 0;
+  client = await rawClient(edge.port());
+});
+
+/** Each is refused because two readers could read it differently, or one could not read it at all. */
+const unreadable: [string, string][] = [
+  ['both lengths', request('POST', '/', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n')],
+  ['two lengths', request('POST', '/', 'Content-Length: 4\r\nContent-Length: 4\r\n', 'body')],
+  ['a length with a sign', request('POST', '/', 'Content-Length: +4\r\n', 'body')],
+  ['a coding that is not chunked', request('POST', '/', 'Transfer-Encoding: gzip\r\n')],
+  ['chunked before another coding', request('POST', '/', 'Transfer-Encoding: chunked, gzip\r\n')],
+  ['a chunk size that is none', request('POST', '/', 'Transfer-Encoding: chunked\r\n', '0x4\r\nbody\r\n0\r\n\r\n')],
+  ['obs-fold', get('/', 'X-A: b\r\n c\r\n')],
+  ['bare LF', get().replaceAll('\r\n', '\n')],
+  ['bare CR', get('/', 'X-A: b\rc\r\n')],
+  ['a blank before the colon', get('/', 'X-A : b\r\n')],
+  ['a control byte', get('/', 'X-A: \0\r\n')],
+  ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
+  ['two Hosts', get('/', 'Host: demo.test\r\n')],
+  ['an absolute form of another Host', get('http://other.test/')],
+  ['a relative target', get('path')],
+  ['a version without its name', 'GET / 1.1\r\nHost: demo.test\r\n\r\n'],
+  ['no HTTP at all', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03'],
+];
+
+describe('400 and the end, and nothing reaches the instance, for', () => {
+  test.each(unreadable)('%s', async (_what, text) => {
+    const watch = await edge.watch();
+    const named = /^POST [^\0]*0x4/.test(text);
+    client.send(text + get('/smuggled'));
+    const response = await client.response();
+    expect(response).toMatchObject({ status: 400, fields: { connection: 'close' } });
+    expect(response.body).toMatch(/^bad_request: [^\n]*\n$/);
+    expect(await client.peerEnd()).toBe('fin');
+    expect(client.text).toBe('');
+    client.end();
+    const of = named ? '' : 'unnamed ';
+    await watch.moved({ [`${of}edge 400`]: 1, [`${of}error bad_request`]: 1, [`${of}edge connects`]: 1 });
+    expect(instance.requests).toBe(0);
+  });
+});
+
+test('a bad request on a connection that has an app counts for the app', async () => {
+  const watch = await edge.watch();
+  client.send(get());
+  await client.response();
+  client.send('GET\r\n\r\n');
+  expect((await client.response()).status).toBe(400);
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'edge 400': 1, 'error bad_request': 1, 'edge connects': 1 });
+});
+
+test.each([
+  ['a long field', get('/', `X-A: ${'x'.repeat(5000)}\r\n`)],
+  ['a head without an end', `GET / HTTP/1.1\r\nX-A: ${'x'.repeat(5000)}`],
+  ['many fields', get('/', 'X-A: b\r\n'.repeat(21))],
+])('431 for %s', async (_what, text) => {
+  const watch = await edge.watch();
+  client.send(text);
+  expect(await client.response()).toMatchObject({ status: 431, fields: { connection: 'close' } });
+  expect(await client.peerEnd()).toBe('fin');
+  client.end();
+  await watch.moved({ 'unnamed edge 431': 1, 'unnamed error head_too_large': 1 });
+});
+
+test('404 for a host that no app has, and the connection serves on', async () => {
+  const watch = await edge.watch();
+  client.send(
+    request('GET', '/', '', '', 'other.test') + request('POST', '/', 'Content-Length: 4\r\n', 'body', 'x.test'),
+  );
+  for (let i = 0; i < 2; i++) {
+    const response = await client.response();
+    expect(response).toMatchObject({ status: 404, body: expect.stringMatching(/^unknown_host: /) });
+    expect(response.fields.connection).toBeUndefined();
+  }
+  client.send(get('/known'));
+  expect((await client.response()).body).toBe('/known demo.test');
+  client.end();
+  await watch.moved({
+    'unnamed edge 404': 2,
+    'unnamed error unknown_host': 2,
+    'edge 200': 1,
+    'app 200': 1,
+    'edge connects': 1,
+  });
+});
+
+test('what a stranger names never becomes a label', async () => {
+  client.send(request('BREW', '/label', '', '', 'stranger.test')).send('\0\0');
+  await client.response();
+  const page = JSON.stringify([...(await edge.scrape())]);
+  expect(page).not.toMatch(/stranger|BREW|\/label/);
+});
+
+test('405 with Allow for CONNECT', async () => {
+  const watch = await edge.watch();
+  client.send('CONNECT demo.test:80 HTTP/1.1\r\nHost: demo.test:80\r\n\r\n');
+  const response = await client.response();
+  expect(response).toMatchObject({ status: 405, body: expect.stringMatching(/^method_not_allowed: /) });
+  expect(response.fields.allow).toMatch(/\bGET\b/);
+  client.end();
+  await watch.moved({ 'edge 405': 1, 'error method_not_allowed': 1 });
+});
+
+test.each(['HTTP/2.0', 'HTTP/0.9', 'HTTP/1.2'])('505 for %s', async (version) => {
+  const watch = await edge.watch();
+  client.send(`GET / ${version}\r\nHost: demo.test\r\n\r\n`);
+  expect(await client.response()).toMatchObject({ status: 505, fields: { connection: 'close' } });
+  client.end();
+  await watch.moved({ 'unnamed edge 505': 1, 'unnamed error version_unsupported': 1 });
+});
+
+test('force_https sends 301 with the same host, path and query', async () => {
+  const watch = await edge.watch();
+  client.send(request('GET', '/a?b=c', '', '', 'forced.test'));
+  expect(await client.response()).toMatchObject({ status: 301, fields: { location: 'https://forced.test/a?b=c' } });
+  client.send(request('POST', '/a', 'Content-Length: 4\r\n', 'body', 'elsewhere.test:80'));
+  expect(await client.response()).toMatchObject({ status: 301, fields: { location: 'https://elsewhere.test:8443/a' } });
+  client.send(request('HEAD', '/', '', '', 'forced.test'));
+  expect((await client.response('HEAD')).status).toBe(301);
+  client.end();
+  await watch.moved({ 'edge 301': 3, 'edge connects': 1 });
+});
+
+test('an absolute-form target reaches the instance as path and query', async () => {
+  for (const [target, path] of [
+    ['http://demo.test/a?b', '/a?b'],
+    ['HTTP://demo.test?b', '/?b'],
+  ] as const) {
+    client.send(get(target));
+    expect((await client.response()).body).toBe(`${path} demo.test`);
+  }
+});
+
+test('hosts match in any case, with a port, and by wildcard', async () => {
+  for (const host of ['DEMO.test', 'demo.test:1234', 'a.b.demo.test']) {
+    client.send(request('GET', '/', '', '', host));
+    expect((await client.response()).body).toBe(`/ ${host}`);
+  }
+});
+
+test('an error answer is one plain line with its code and the id of the request; HEAD gets its head alone', async () => {
+  client.send(request('GET', '/', '', '', 'other.test') + request('HEAD', '/', '', '', 'other.test'));
+  const response = await client.response();
+  const id = response.fields['fly-request-id']!;
+  expect(id).toMatch(requestIdPattern);
+  expect(response.body).toBe(`unknown_host: ${errors.unknownHost.message} (${id})\n`);
+  expect(response.fields).toMatchObject({ 'content-type': 'text/plain', server: 'fly-edge', via: '1.1 fly-edge' });
+  expect(Date.parse(response.fields.date!)).toBeGreaterThan(Date.now() - 60_000);
+  const head = await client.response('HEAD');
+  expect(head.status).toBe(404);
+  client.send(get());
+  expect((await client.response()).status).toBe(200);
+});
+
+test('every error has its log line with code, status, app and the id that the client saw', async () => {
+  client.send(request('CONNECT', 'demo.test:80', '', '', 'demo.test:80'));
+  const id = (await client.response()).fields['fly-request-id'];
+  await expect.poll(() => edge.log.find(({ request }) => request === id)).toBeDefined();
+  expect(edge.log.find(({ request }) => request === id)).toMatchObject({
+    level: 'warn',
+    msg: 'request failed',
+    code: 'method_not_allowed',
+    source: 'client',
+    status: 405,
+    app: 'demo',
+  });
+});
