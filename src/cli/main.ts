@@ -3,6 +3,7 @@ import { version } from '../supervisor/version.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { exitCode } from './exit.ts';
+import { restartCommand } from './restart.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
@@ -12,7 +13,7 @@ const program = new Command('fly-edge')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-for (const add of [runCommand, checkCommand, statusCommand, stopCommand, demoCommand]) add(program);
+for (const add of [runCommand, checkCommand, restartCommand, statusCommand, stopCommand, demoCommand]) add(program);
 
 try {
   await program.parseAsync();

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
 import type { Status } from '../supervisor/status.ts';
@@ -10,10 +12,16 @@ import { complain, type ExitCode, exitCode } from './exit.ts';
  */
 const sameSignal = 500;
 
-/** Runs an edge until it is told to stop. @param announce called once it serves. */
-export async function serve(plan: Plan, announce: (status: Status) => void): Promise<ExitCode> {
+/**
+ * Runs an edge until it is told to stop.
+ * @param config where the plan comes from; null when there is no file.
+ * @param announce called once it serves.
+ */
+export async function serve(plan: Plan, config: string | null, announce: (status: Status) => void): Promise<ExitCode> {
   const log = eventLog({ process: 'supervisor' });
-  const supervisor = new Supervisor(plan, { log });
+  const load = async (file: string | null) =>
+    file === null ? { plan, faults: [], warnings: [] } : await loadPlan(file);
+  const supervisor = new Supervisor(plan, { log, load, config: config === null ? null : resolve(config) });
   let signalled = Number.POSITIVE_INFINITY;
   let hurried = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -30,6 +38,7 @@ export async function serve(plan: Plan, announce: (status: Status) => void): Pro
       }
     });
   }
+  process.on('SIGHUP', () => void supervisor.restart());
   const fault = await supervisor.start();
   const stopping = supervisor.status.state === 'stopping';
   if (fault !== null && !stopping) {

@@ -54,8 +54,8 @@ export class DataPlane implements Context {
   readonly #timer: NodeJS.Timeout;
   #drained: (() => void) | null = null;
 
-  /** @param ticketKeys 48 bytes, shared by all workers. */
-  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: Uint8Array) {
+  /** @param ticketKeys 48 bytes each, newest first, shared by all workers. */
+  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: readonly Uint8Array[]) {
     this.region = plan.region;
     this.limits = plan.limits;
     this.host = host;
@@ -214,7 +214,7 @@ export class DataPlane implements Context {
     if (upstream !== undefined) upstream.others = inFlight;
   }
 
-  setTicketKeys(keys: Uint8Array): void {
+  setTicketKeys(keys: readonly Uint8Array[]): void {
     this.#certificates.setTicketKeys(keys);
   }
 

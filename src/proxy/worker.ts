@@ -5,9 +5,10 @@ import { accessLog, eventLog, flushLogs, type Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
+import { DataPlane } from './data-plane.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
-import { DataPlane } from './data-plane.ts';
+import { incompatibility } from './protocol.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;
 
@@ -29,7 +30,7 @@ class Worker {
   constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
     this.#log = eventLog({ slot: colour, generation, worker: index });
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
-    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), Buffer.from(ticketKeys));
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), ticketKeys);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
     this.#checker =
       index === 0
@@ -72,7 +73,7 @@ class Worker {
         for (const [key, inFlight] of message.upstreams) proxy.setOthers(key, inFlight);
         break;
       case 'ticketKeys':
-        proxy.setTicketKeys(Buffer.from(message.ticketKeys));
+        proxy.setTicketKeys(message.ticketKeys);
         break;
       case 'drain':
         void this.#drain(message.timeout, message.websocketTimeout);
@@ -140,6 +141,8 @@ let worker: Worker | null = null;
 
 process.on('message', (message: ToWorker, handle: unknown) => {
   if (message.type !== 'start') return worker?.receive(message, handle as TcpHandle | undefined);
+  const fault = incompatibility(message);
+  if (fault !== null) throw new Error(fault);
   process.title = `fly-edge ${message.colour} worker ${message.index}`;
   worker = new Worker(message);
 });

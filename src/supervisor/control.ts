@@ -11,6 +11,8 @@ import type { Status } from './status.ts';
 /** What each command answers when it succeeds. */
 export interface ControlResults {
   status: { status: Status };
+  /** Flips the slots; what changed, a line for each kind of thing. */
+  restart: { changes: string[] };
   /** Ends the edge; connections that were cut at the drain's deadline. */
   stop: { cut: number };
 }
@@ -18,18 +20,20 @@ export type Command = keyof ControlResults;
 
 export interface ControlRequest<C extends Command = Command> {
   command: C;
+  /** Absolute path of the edge.toml to read, for `restart`; without it the one that was read before. */
+  config?: string;
 }
 
 export type ControlResponse<C extends Command = Command> =
   | ({ ok: true } & ControlResults[C])
   | { ok: false; reason: string };
 
-const commands: readonly string[] = ['status', 'stop'] satisfies Command[];
+const commands: readonly string[] = ['status', 'restart', 'stop'] satisfies Command[];
 
 /** sockaddr_un.sun_path, less the closing 0 (unix(7)). */
 const longestPath = 107;
 const longestLine = 64 * 1024;
-/** A supervisor that lives answers at once; a stop takes as long as its drain. */
+/** A supervisor that lives accepts at once; its answer takes as long as the command. */
 const connectTimeout = 2_000;
 
 type Handler = (request: ControlRequest) => Promise<ControlResponse>;
@@ -110,8 +114,9 @@ async function serve(socket: Socket, handler: Handler): Promise<void> {
 
 function parse(line: string): ControlRequest | null {
   try {
-    const { command } = JSON.parse(line);
-    return commands.includes(command) ? { command } : null;
+    const { command, config } = JSON.parse(line);
+    if (!commands.includes(command)) return null;
+    return typeof config === 'string' ? { command, config } : { command };
   } catch {
     return null;
   }

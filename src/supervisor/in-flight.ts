@@ -29,6 +29,15 @@ export class InFlight {
     }
   }
 
+  /** Forgets all upstreams but these. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const key of this.#counts.keys()) {
+      if (keys.has(key)) continue;
+      this.#counts.delete(key);
+      for (const told of this.#told.values()) told.delete(key);
+    }
+  }
+
   /** All workers together. */
   total(key: string): number {
     let total = 0;

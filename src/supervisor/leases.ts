@@ -86,6 +86,13 @@ export class Leases {
     return steps;
   }
 
+  /** Forgets the upstreams without a worker that holds or waits, unless they are among these. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const [key, pool] of this.#pools) {
+      if (!keys.has(key) && pool.held.size === 0 && pool.waiting.size === 0) this.#pools.delete(key);
+    }
+  }
+
   /** Permits held by all workers together. */
   held(key: string): number {
     const pool = this.#pools.get(key);
