@@ -39,6 +39,7 @@ export class DataPlane implements Context {
   readonly host: ProxyHost;
   readonly unnamed: EdgeSeries;
   draining = false;
+  handover = false;
   readonly #recorder: Recorder;
   readonly #trusted: TrustedPeers;
   readonly #certificates: CertificateStore<Plan['certificates'][number]>;
@@ -52,6 +53,7 @@ export class DataPlane implements Context {
   readonly #clients = new Set<ClientConnection>();
   readonly #openOf = new Map<EdgeSeries, number>();
   readonly #timer: NodeJS.Timeout;
+  #drain: Promise<{ cut: number }> | null = null;
   #drained: (() => void) | null = null;
 
   /** @param ticketKeys 48 bytes, shared by all workers. */
@@ -248,11 +250,20 @@ export class DataPlane implements Context {
 
   /**
    * Stops accepting, lets every connection end in its own way, and cuts what is left at its deadline.
-   * Milliseconds; upgraded and raw connections have the longer one. Resolves when no client is left.
+   * Resolves when no client is left.
+   * @param timeout, websocketTimeout milliseconds; upgraded and raw connections have the longer one.
+   * @param handover another generation takes over, so that no client may lose a request; else idle ones go at once.
    */
-  drain(timeout: number, websocketTimeout: number): Promise<{ cut: number }> {
+  drain(timeout: number, websocketTimeout: number, handover: boolean): Promise<{ cut: number }> {
     this.stopAccepting();
     this.draining = true;
+    this.handover = handover;
+    for (const connection of this.#clients) connection.protocol.drain();
+    this.#drain ??= this.#drainUntil(timeout, websocketTimeout);
+    return this.#drain;
+  }
+
+  #drainUntil(timeout: number, websocketTimeout: number): Promise<{ cut: number }> {
     let cut = 0;
     const cutAll = (tunnels: boolean) => {
       for (const connection of this.#clients) {
@@ -262,7 +273,6 @@ export class DataPlane implements Context {
       }
     };
     const timers = [setTimeout(cutAll, timeout, false), setTimeout(cutAll, websocketTimeout, true)];
-    for (const connection of this.#clients) connection.protocol.drain();
     return new Promise((resolve) => {
       this.#drained = () => {
         for (const timer of timers) clearTimeout(timer);

@@ -75,7 +75,7 @@ class Worker {
         proxy.setTicketKeys(Buffer.from(message.ticketKeys));
         break;
       case 'drain':
-        void this.#drain(message.timeout, message.websocketTimeout);
+        void this.#drain(message.timeout, message.websocketTimeout, message.handover);
         break;
     }
   }
@@ -84,9 +84,9 @@ class Worker {
     this.#log.fatal({ err: error }, 'the worker failed');
   }
 
-  async #drain(timeout: number, websocketTimeout: number): Promise<void> {
+  async #drain(timeout: number, websocketTimeout: number, handover: boolean): Promise<void> {
     this.#checker?.stop();
-    const { cut } = await this.#proxy.drain(timeout, websocketTimeout);
+    const { cut } = await this.#proxy.drain(timeout, websocketTimeout, handover);
     clearInterval(this.#timer);
     this.#sendCounts(0);
     send({ type: 'drained', cut }, () => end(0));

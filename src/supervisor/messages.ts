@@ -47,7 +47,8 @@ export type ToWorker =
   /** In flight at all other workers together, as last reported. */
   | { type: 'others'; upstreams: [key: string, inFlight: number][] }
   | { type: 'ticketKeys'; ticketKeys: Uint8Array }
-  | { type: 'drain'; timeout: number; websocketTimeout: number };
+  /** `handover`: another slot accepts already; false: the edge ends. */
+  | { type: 'drain'; timeout: number; websocketTimeout: number; handover: boolean };
 
 export type FromWorker =
   /** Checks have had their first results: may accept. */

@@ -108,12 +108,12 @@ export class Slot {
   }
 
   /** Stops accepting and lets the workers finish what they have; settled when they are gone. */
-  drain(): Promise<void> {
+  drain(handover: boolean): Promise<void> {
     if (this.#state === 'ended') return this.ended;
     this.#state = 'draining';
     this.#forgetReplacements();
     const { drainTimeout, websocketDrainTimeout } = this.plan.slots;
-    for (const worker of this.#workers) worker.drain(drainTimeout, websocketDrainTimeout);
+    for (const worker of this.#workers) worker.drain(drainTimeout, websocketDrainTimeout, handover);
     this.#endWhenEmpty();
     return this.ended;
   }

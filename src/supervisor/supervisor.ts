@@ -118,7 +118,7 @@ export class Supervisor implements SlotHost {
 
   async #drainAll(): Promise<number> {
     this.#state = 'stopping';
-    const draining = this.#slots.map((slot) => slot.drain());
+    const draining = this.#slots.map((slot) => slot.drain(false));
     // Whoever comes now is refused by the kernel rather than kept waiting.
     for (const socket of this.#sockets.values()) socket.handle.close();
     this.#sockets.clear();

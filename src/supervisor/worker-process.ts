@@ -81,10 +81,11 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send({ type: 'listen', key } satisfies ToWorker, handle as never, () => {});
   }
 
-  drain(timeout: number, websocketTimeout: number): void {
-    if (this.#state === 'exited' || this.#state === 'draining') return;
+  drain(timeout: number, websocketTimeout: number, handover: boolean): void {
+    // A drain for a handover may turn into one for the end.
+    if (this.#state === 'exited' || (this.#state === 'draining' && handover)) return;
     this.#state = 'draining';
-    this.send({ type: 'drain', timeout, websocketTimeout });
+    this.send({ type: 'drain', timeout, websocketTimeout, handover });
   }
 
   /** Asks for its counts; settled once they are merged, or once it is gone. A hanging worker never answers. */

@@ -146,7 +146,7 @@ test('an answer that nobody reads: the connection is ended, and the instance let
   peer.send('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n');
   peer.socket.write(Buffer.alloc(50_000_000));
   await until(() => peer.closed, 'the end of the request at the instance');
-  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error request_timeout': 1 });
+  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error idle_timeout': 1 });
 });
 
 test('an instance that does not answer: 504, and its connection is closed', async () => {

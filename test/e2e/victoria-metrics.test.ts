@@ -65,7 +65,11 @@ scrape_configs: [{ job_name: edge, static_configs: [{ targets: ["${target}"] }] 
   /** An instant query's only value; 0 when it has none. */
   async function value(query: string): Promise<number> {
     const response = await fetch(`${api}/api/v1/query?${new URLSearchParams({ query, nocache: '1' })}`);
-    const body = (await response.json()) as { status: string; error?: string; data: { result: { value: [number, string] }[] } };
+    const body = (await response.json()) as {
+      status: string;
+      error?: string;
+      data: { result: { value: [number, string] }[] };
+    };
     if (body.status !== 'success') throw new Error(`${query}: ${body.error}`);
     return Number(body.data.result[0]?.value[1] ?? 0);
   }

@@ -1,5 +1,6 @@
 import { clock } from '../clock.ts';
 import type { Context, Routes } from '../context.ts';
+import { drainSilence, drainWindow } from '../drain.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { Lingering } from '../listener/lingering.ts';
@@ -56,6 +57,8 @@ export class HttpClient implements Protocol {
   /** Bytes are being worked through: an exchange that ends meanwhile must not start the next one itself. */
   #working = false;
   #served = false;
+  /** In `clock` milliseconds; of meaning while the generation drains. */
+  #leaveAt = 0;
   halfClosed = false;
 
   constructor(connection: ClientConnection, context: Context, port: HttpPort, secure: boolean, named: App | null) {
@@ -65,7 +68,7 @@ export class HttpClient implements Protocol {
     this.#port = port;
     this.#named = named;
     this.#exchange = new Exchange(this, context);
-    connection.deadline = clock.now + port.headersReadTimeout;
+    this.#idle();
   }
 
   // ---- bytes ----
@@ -204,7 +207,7 @@ export class HttpClient implements Protocol {
       return;
     }
     this.#state = State.idle;
-    this.connection.deadline = clock.now + this.#port.idleTimeout;
+    this.#idle();
     if (this.#working) return;
     this.#next();
     if (this.#state === State.idle) this.#endIfHalfClosed();
@@ -271,8 +274,22 @@ export class HttpClient implements Protocol {
     else this.#over();
   }
 
-  /** A drain ends what is idle; what is busy says `Connection: close` with its answer. */
+  /** The next answer says `Connection: close`; what the client pipelined before that is answered first. */
+  get leaving(): boolean {
+    return this.#context.draining && clock.now >= this.#leaveAt && this.#pipelined === null;
+  }
+
   drain(): void {
-    if (this.#state === State.idle && this.#served) this.#over();
+    if (this.#context.handover) {
+      this.#leaveAt = clock.now + Math.random() * drainWindow;
+      if (this.#state === State.idle) this.#idle();
+    } else if (this.#state === State.idle) this.#over();
+  }
+
+  /** Between requests: how long the next one may take to come. */
+  #idle(): void {
+    const { connection } = this;
+    const patience = this.#served ? this.#port.idleTimeout : this.#port.headersReadTimeout;
+    connection.deadline = clock.now + (this.#context.draining ? Math.min(patience, drainSilence) : patience);
   }
 }

@@ -86,7 +86,6 @@ export class Exchange implements Seeker, UpstreamUser {
   #keepAfter = false;
   #dechunk = false;
   #lastInstance = '';
-  #tunnel: Tunnel | null = null;
 
   constructor(client: HttpClient, context: Context) {
     this.#client = client;
@@ -227,19 +226,13 @@ export class Exchange implements Seeker, UpstreamUser {
     if (this.#client.halfClosed || waitsForBody || waitsForReader) {
       if (clock.now - connection.movedAt >= patience) {
         if (this.#client.halfClosed) connection.reset();
-        else this.#fail(errors.requestTimeout, waitsForBody ? 'body' : 'reader');
+        else this.#fail(waitsForBody ? errors.requestTimeout : errors.idleTimeout, waitsForBody ? 'body' : 'reader');
         return;
       }
       connection.deadline = Math.min(connection.movedAt + patience, clock.now + patience);
       return;
     }
     connection.deadline = clock.now + patience;
-  }
-
-  /** The drain's deadline: nothing more will be waited for. */
-  cut(): void {
-    this.#tunnel?.cut();
-    if (this.#state !== State.tunnel) this.#client.connection.reset();
   }
 
   // ---- from the balancer ----
@@ -383,7 +376,7 @@ export class Exchange implements Seeker, UpstreamUser {
   }
 
   #answer(buffer: Buffer, start: number, end: number): boolean {
-    const { limits, draining } = this.#context;
+    const { limits } = this.#context;
     const framing = head.frame(this.#method);
     this.#dechunk = mustDechunk(framing, this.#minor);
     this.response.begin(framing, head.contentLength, limits.headSize, this.#dechunk);
@@ -393,7 +386,7 @@ export class Exchange implements Seeker, UpstreamUser {
       return false;
     }
     this.#keepAfter =
-      this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !draining;
+      this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaving;
     const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
     const text = writeResponseHead(head, this.#route!, this.#id, after, this.#dechunk);
     this.#beginInstance(head.status);
@@ -476,7 +469,6 @@ export class Exchange implements Seeker, UpstreamUser {
       if (error !== null) this.#report(error, '');
       this.#log(error, tunnel.bytesIn, tunnel.bytesOut);
     });
-    this.#tunnel = tunnel;
     client.handOver(tunnel);
     return start < end ? tunnel.upstreamBytes(buffer, start, end) : true;
   }
@@ -535,7 +527,7 @@ export class Exchange implements Seeker, UpstreamUser {
 
   #answerError(error: EdgeError, detail: string): void {
     this.#report(error, detail);
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#context.draining && error.status !== 400;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving && error.status !== 400;
     const text = errorAnswer(error, this.#route, this.#id, this.#connectionField(), this.#method === 'HEAD');
     this.#beginAnswer(error.status);
     this.#client.connection.send(text);
@@ -546,7 +538,7 @@ export class Exchange implements Seeker, UpstreamUser {
     const port = route.port.httpsPort === 443 ? '' : `:${route.port.httpsPort}`;
     const path = request.text.slice(request.pathStart, request.pathEnd);
     const location = `https://${request.host}${port}${path === '*' ? '/' : path}`;
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#context.draining;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving;
     this.#beginAnswer(301);
     this.#client.connection.send(redirectAnswer(location, route, this.#id, this.#connectionField()));
     this.#end(null);
