@@ -76,7 +76,7 @@ export class Supervisor implements SlotHost {
     this.#scrape = createScrapeServer({
       store: this.#store,
       appsOf: (org) => this.#appsOf(org),
-      serving: () => this.#slots.at(-1)?.state === 'accepting',
+      serving: () => this.#state === 'serving',
       beforeScrape: () => this.#flush(),
       append: processSeries(),
     });

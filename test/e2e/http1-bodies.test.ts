@@ -207,3 +207,17 @@ test('an HTTP/1.0 instance that keeps its connection alive is used again', async
     expect((await client.response()).body).toBe(body);
   }
 });
+
+test('a body that ends near the limit of one string or one head arrives whole', async () => {
+  let peer: Awaited<ReturnType<RawInstance['accept']>> | null = null;
+  for (const length of [16_000, 16_250, 16_300, 16_383, 16_384, 16_385, 16_400, 16_500, 17_000, 33_000, 65_500]) {
+    client.send(get());
+    peer ??= await instance.accept();
+    await peer.head();
+    const body = Array.from({ length }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
+    peer.send(`HTTP/1.1 200 OK\r\nX-Pad: ${'p'.repeat(80)}\r\nContent-Length: ${length}\r\n\r\n${body}`);
+    const response = await client.response();
+    expect(response.body.length, `${length}`).toBe(length);
+    expect(response.body === body, `${length}`).toBe(true);
+  }
+});

@@ -40,11 +40,12 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
+  // A stopped process would outlive the test, whatever failed before.
   const ended = once(deaf, 'exit');
   deaf.kill('SIGKILL');
   await ended;
+  await edge.stop();
+  await instance.stop();
 });
 beforeEach(async () => {
   instance.forget();

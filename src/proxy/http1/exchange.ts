@@ -34,9 +34,6 @@ type State = (typeof State)[keyof typeof State];
 /** RFC 9110 9.2.2. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-/** Up to this, head and body go out as one string in one write; above it the copy into a string costs more. */
-const joinLimit = 16 * 1024;
-
 /** A request that can't be repeated gets a pooled connection only when it was used this recently (milliseconds). */
 const freshEnough = 1_000;
 
@@ -395,10 +392,10 @@ export class Exchange implements Seeker, UpstreamUser {
     const reusable = head.keepAlive && bodyEnd === end;
     const { connection: client } = this.#client;
     if (bodyEnd === start) client.send(text);
-    else if (this.#dechunk || bodyEnd - start > joinLimit) {
+    else if (this.#dechunk || bodyEnd - start > head.text.length - head.length) {
       client.send(text);
       this.#write(buffer, start, bodyEnd);
-    } else client.send(text + buffer.latin1Slice(start, bodyEnd));
+    } else client.send(text + head.text.slice(head.length, head.length + bodyEnd - start));
     this.#reusable = reusable;
     return this.#afterWrite(bodyEnd === end);
   }

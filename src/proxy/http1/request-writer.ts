@@ -128,10 +128,11 @@ export function writeRequestHead(
   return `${out}\r\n`;
 }
 
+const thousands = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
 let second = -1;
 let secondText = '';
 
-/** @param at milliseconds of `performance.now()`. In two parts: a number of 16 digits is slow to write. */
+/** @param at milliseconds of `performance.now()`. In parts: a number of 16 digits is slow to write. */
 function unixMicroseconds(at: number): string {
   const microseconds = Math.round((performance.timeOrigin + at) * 1000);
   const whole = Math.floor(microseconds / 1e6);
@@ -139,7 +140,8 @@ function unixMicroseconds(at: number): string {
     second = whole;
     secondText = String(whole);
   }
-  return secondText + String(1_000_000 + (microseconds - whole * 1e6)).slice(1);
+  const rest = microseconds - whole * 1e6;
+  return secondText + thousands[Math.floor(rest / 1000)]! + thousands[rest % 1000]!;
 }
 
 /** Where the last field's line ends: before the empty line. */

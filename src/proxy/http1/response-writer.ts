@@ -45,7 +45,7 @@ export function writeResponseHead(
     out = '';
     run = 0;
   } else {
-    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : text.length - 2)}`;
+    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : head.length - 2)}`;
     run = -1;
   }
   for (let i = 0; i < count; i++) {
@@ -56,7 +56,7 @@ export function writeResponseHead(
       run = -1;
     }
   }
-  if (run >= 0) out += text.slice(run, text.length - 2);
+  if (run >= 0) out += text.slice(run, head.length - 2);
   out += route.responseSuffix;
   if (!route.port.httpOptions.pristine) out += `Fly-Request-Id: ${requestId}\r\n`;
   if (head.status === 101) return `${out}Connection: Upgrade\r\n${upgradeLine(head)}\r\n`;
@@ -65,7 +65,7 @@ export function writeResponseHead(
 
 /** An interim response (RFC 9110 15.2) passes with its fields and nothing of ours. */
 export function writeInterimHead(head: ResponseHead): string {
-  return head.minor === 1 ? head.text : `HTTP/1.1${head.text.slice(8)}`;
+  return `HTTP/1.1${head.text.slice(8, head.length)}`;
 }
 
 function upgradeLine(head: ResponseHead): string {
