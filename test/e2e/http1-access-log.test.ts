@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Edge } from '../helpers/edge.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request, requestIdPattern } from '../helpers/messages.ts';
@@ -17,6 +17,8 @@ afterAll(async () => {
   await instance.stop();
 });
 
+beforeEach(() => instance.forget());
+
 /** The line of a request id, once it is there, and only one. */
 async function line(id: string): Promise<Record<string, unknown>> {
   const of = () => edge.accessLog.filter(({ request }) => request === id);
@@ -33,6 +35,7 @@ test('a request is one line with all that is known of it', async () => {
   peer.send(answer('hello'));
   const id = (await client.response()).fields['fly-request-id']!;
   expect(await line(id)).toEqual({
+    level: 'info',
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     app: 'demo',
     instance: 'aa',

@@ -76,7 +76,7 @@ test.each(['length', 'chunked', 'until close'])(
   async (framing) => {
     const watch = await edge.watch();
     const [worker] = workersOf(edge) as [number];
-    instance.forget();
+    await instance.forget();
     const client = await rawClient(edge.port());
     client.send(get());
     const peer = await instance.accept();
@@ -110,7 +110,7 @@ test.each(['length', 'chunked'])(
   async (framing) => {
     const watch = await edge.watch();
     const [worker] = workersOf(edge) as [number];
-    instance.forget();
+    await instance.forget();
     const client = await rawClient(edge.port());
     client.send(
       request('POST', '/', framing === 'length' ? `Content-Length: ${size}\r\n` : 'Transfer-Encoding: chunked\r\n'),
@@ -137,7 +137,7 @@ test.each(['length', 'chunked'])(
 test('pipelined requests behind a slow one take constant memory, and are all answered', async () => {
   const watch = await edge.watch();
   const [worker] = workersOf(edge) as [number];
-  instance.forget();
+  await instance.forget();
   const count = 20_000;
   const client = await rawClient(edge.port());
   client.send(get('/slow'));
@@ -161,7 +161,38 @@ test('pipelined requests behind a slow one take constant memory, and are all ans
     for (let at = bytes.indexOf('HTTP/1.1 200'); at >= 0; at = bytes.indexOf('HTTP/1.1 200', at + 4)) answered++;
   });
   peer.socket.write(respond);
-  void answered;
+  await until(() => answered === count + 1, 'all answers', 60_000);
   client.end();
   await watch.moved({ 'edge 200': count + 1, 'app 200': count + 1 });
+}, 90_000);
+
+test('interim responses without end to a slow reader take constant memory', async () => {
+  const watch = await edge.watch();
+  const [worker] = workersOf(edge) as [number];
+  await instance.forget();
+  const client = await rawClient(edge.port());
+  client.send(get());
+  client.socket.pause();
+  const peer = await instance.accept();
+  await peer.head();
+  resetPeak(worker);
+  const before = memoryOf(worker).now;
+  const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${'x'.repeat(900)}>\r\n\r\n`;
+  const hints = Buffer.from(hint.repeat(size / hint.length));
+  peer.socket.write(hints);
+  await stall(peer);
+  expect(memoryOf(worker).peak - before).toBeLessThan(growth);
+  client.socket.removeAllListeners('data');
+  let length = 0;
+  let last = '';
+  client.socket.on('data', (bytes: Buffer) => {
+    length += bytes.length;
+    last = bytes.toString('latin1');
+  });
+  client.socket.resume();
+  peer.send('HTTP/1.1 204 No Content\r\n\r\n');
+  await until(() => last.includes('204 No Content'), 'the final answer', 60_000);
+  expect(length).toBeGreaterThan(hints.length);
+  client.end();
+  await watch.moved({ 'edge 204': 1, 'app 204': 1 });
 }, 90_000);

@@ -21,14 +21,17 @@ const tcpCheck = `[[services.tcp_checks]]\n${times}`;
 
 beforeAll(async () => {
   checked = await HttpInstance.start((request, response) => {
-    if (request.url !== '/health') return void response.end('checked');
+    if (request.url !== '/health') return void response.writeHead(200, { 'content-length': 7 }).end('checked');
     checks++;
     response.writeHead(good && request.headers['x-check'] === 'yes' ? 204 : 503).end();
   });
   steady = await HttpInstance.start((request, response) => {
-    response.writeHead(request.url === '/health' ? 204 : 200).end(request.url === '/health' ? undefined : 'steady');
+    if (request.url === '/health') response.writeHead(204).end();
+    else response.writeHead(200, { 'content-length': 6 }).end('steady');
   });
-  door = await HttpInstance.start((_request, response) => void response.end('door'));
+  door = await HttpInstance.start(
+    (_request, response) => void response.writeHead(200, { 'content-length': 4 }).end('door'),
+  );
   edge = await Edge.start({
     apps: [
       {

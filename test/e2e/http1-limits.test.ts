@@ -57,7 +57,7 @@ describe('concurrency of one worker', () => {
       for (let i = 0; i < hard; i++) all.push(await held(app));
       expect(sum(await edge.scrape(), 'fly_app_concurrency', { app })).toBe(hard);
       await Promise.all(all.map(({ release }) => release()));
-      instance.forget();
+      await instance.forget();
     }
     await watch.moved({ 'edge 200': 2 * hard, 'app 200': 2 * hard, soft: 2, hard: 2 });
   });
@@ -167,6 +167,48 @@ describe('a hard limit over two workers', () => {
       expect(sum(page!, 'fly_app_hard_limit_reached_count')).toBeGreaterThan(0);
       expect(sum(page!, 'fly_app_concurrency')).toBe(0);
       if (type === 'connections') expect(instance.opened).toBe(40 * requests);
+    } finally {
+      await edge.stop();
+      await instance.stop();
+    }
+  });
+});
+
+describe('connections', () => {
+  test('over the limit of an app, or of a worker, are reset and counted', async () => {
+    const instance = await HttpInstance.start();
+    const instances = [{ id: 'aa', port: instance.port }];
+    const edge = await Edge.start({
+      apps: [{ name: 'demo', instances }],
+      limits: { connections: 4, connections_per_app: 2 },
+    });
+    try {
+      const watch = await edge.watch();
+      const clients = [await rawClient(edge.port()), await rawClient(edge.port())];
+      for (const client of clients) {
+        client.send(to('demo'));
+        expect((await client.response()).status).toBe(200);
+      }
+      const third = await rawClient(edge.port());
+      third.send(to('demo'));
+      expect(await third.peerEnd()).toBe('reset');
+      expect(third.text).toBe('');
+      const silent = [await rawClient(edge.port()), await rawClient(edge.port())];
+      await until(() => edge.log.filter(({ code }) => code === 'connection_limit').length === 1);
+      const fifth = await rawClient(edge.port());
+      expect(await fifth.peerEnd()).toBe('reset');
+      for (const client of [...clients, ...silent]) client.end();
+      await watch.moved({
+        'edge 200': 2,
+        'app 200': 2,
+        'error connection_limit': 1,
+        'unnamed error connection_limit': 1,
+        'edge connects': 3,
+        'unnamed edge connects': 3,
+      });
+      const again = await rawClient(edge.port());
+      again.send(to('demo'));
+      expect((await again.response()).status).toBe(200);
     } finally {
       await edge.stop();
       await instance.stop();

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const [line] = await once(deaf.stdout!, 'data');
   deafPort = Number(line);
   deaf.kill('SIGSTOP');
-  const fly = service({ more: 'http_options = { headers_read_timeout = 1 }' });
+  const fly = service({ more: 'http_options = { headers_read_timeout = 1, idle_timeout = 2 }' });
   edge = await Edge.start({
     apps: [
       { name: 'demo', fly, instances: [{ id: 'aa', port: instance.port }] },
@@ -48,7 +48,7 @@ afterAll(async () => {
   await instance.stop();
 });
 beforeEach(async () => {
-  instance.forget();
+  await instance.forget();
   client = await rawClient(edge.port());
 });
 
@@ -73,6 +73,19 @@ test('a connection that never sends anything is closed in silence', async () => 
   expect(client.text).toBe('');
   client.end();
   await watch.moved({ 'unnamed edge connects': 1 });
+});
+
+test('an empty line after a request is no head: the connection is idle, and ends in silence', async () => {
+  const watch = await edge.watch();
+  client.send(`${get()}\r\n`);
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(answer());
+  await client.response();
+  expect(await client.peerEnd()).toBe('fin');
+  expect(client.text).toBe('');
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
 });
 
 test('a second head that does not end counts for the app of the connection', async () => {

@@ -101,7 +101,7 @@ test('2,000 connections that never finish their head stop nobody, and are cut in
   expect(cut).toBe(slow);
   expect(others.statuses).toEqual({ 200: others.responses });
   expect(others.responses).toBeGreaterThan(100);
-  const page = await quiet(edge);
+  const page = await quiet(edge, slow + others.connections);
   expect(sum(page, 'fly_edge_http_responses_count', { status: '408' })).toBe(slow);
   expect(sum(page, 'fly_edge_error_count')).toBe(slow);
   expect(sum(page, 'fly_edge_error_count', { code: 'request_timeout' })).toBe(slow);
@@ -116,14 +116,14 @@ test('descriptors that run out are survived', async () => {
   const [pid] = (await edge.pids()) as [number];
   const held = Array.from({ length: 2 * limit }, () => open(port));
   await Promise.all(held.map((socket) => once(socket, 'connect').catch(() => {})));
-  // All that there are, or all but what accept() needs for closing the next one at once.
   await until(() => descriptors(pid) >= limit - 1, 'no descriptor left');
+  // libuv takes what it has no descriptor for with one that it keeps for this, and closes it.
   await until(() => held.some((socket) => socket.closed), 'a connection that could not be accepted');
-  // Not even the way to the instance can be made, or a new client be taken: refused, but in order.
+  // One that was accepted gets no further, but an answer that says why.
   const refused = held.filter((socket) => !socket.closed)[0]!;
   refused.write(get());
   const [answer] = (await once(refused.setEncoding('latin1'), 'data')) as [string];
-  expect(answer).toMatch(/^HTTP\/1\.1 503 [^]*exhausted/);
+  expect(answer).toMatch(/^HTTP\/1\.1 503 .*exhausted: /s);
   for (const socket of held) socket.destroy();
   await until(() => descriptors(pid) < limit / 2, 'descriptors came back');
   const ledger = new Ledger();
@@ -134,14 +134,20 @@ test('descriptors that run out are survived', async () => {
   });
   expect(ledger.statuses).toEqual({ 200: 20 });
   const page = await quiet(edge, 20);
-  expect(sum(page, 'fly_edge_error_count', { code: 'accept' })).toBeGreaterThan(0);
+  expect(sum(page, 'fly_edge_error_count')).toBe(1);
   expect(sum(page, 'fly_edge_error_count', { code: 'exhausted' })).toBe(1);
   expect(edge.log.filter(({ msg }) => msg === 'a worker died and is replaced')).toEqual([]);
   expect(await edge.pids()).toEqual([pid]);
 });
 
 test('nothing is left of 10,000 aborted requests', async () => {
-  edge = await Edge.start({ workers: 2, apps: app(), limits: { pool_idle_timeout: '"500ms"' } });
+  edge = await Edge.start({
+    workers: 2,
+    apps: app(),
+    limits: { half_close_timeout: '"200ms"' },
+    // V8 lets garbage lie as long as it has room: without room, what grows is a leak.
+    under: ['env', 'NODE_OPTIONS=--max-semi-space-size=1 --max-old-space-size=40'],
+  });
   const of = edge;
   const port = edge.port();
   const pids = await edge.pids();
@@ -154,9 +160,9 @@ test('nothing is left of 10,000 aborted requests', async () => {
   let aborted = 0;
   /** 5,000 requests that the instance has seen, and no client waits for. */
   const round = async () => {
-    for (let i = 0; i < 50; i++) {
-      const sockets = await times(100, abort);
-      aborted += 100;
+    for (let i = 0; i < 25; i++) {
+      const sockets = await times(200, abort);
+      aborted += 200;
       await until(() => hanging === aborted, 'requests at the instance');
       for (const socket of sockets) i % 2 === 0 ? socket.destroy() : socket.resetAndDestroy();
     }
@@ -176,9 +182,9 @@ test('nothing is left of 10,000 aborted requests', async () => {
   const second = await round();
   expect(first.descriptors).toEqual(before);
   expect(second.descriptors).toEqual(before);
-  // 5,000 connections that stayed would be 20 KiB each, 50 MB a worker.
-  for (const [i, bytes] of second.resident.entries()) expect(bytes - first.resident[i]!).toBeLessThan(16 * 2 ** 20);
-  // What is left of timers and requests would keep the workers from ending at once.
+  // 2,500 connections a worker that leave 20 KiB each would be 50 MB.
+  for (const [i, bytes] of second.resident.entries()) expect(bytes - first.resident[i]!).toBeLessThan(8 * 2 ** 20);
+  expect(await edge.pids()).toEqual(pids);
   const ledger = new Ledger();
   const client = new CountingClient(ledger, port);
   await client.ask(get());
@@ -188,7 +194,7 @@ test('nothing is left of 10,000 aborted requests', async () => {
 
 describe('a worker that is killed', () => {
   test('is replaced, its connections are closed in the counts, and no counter falls', async () => {
-    edge = await Edge.start({ workers: 2, apps: app() });
+    edge = await Edge.start({ workers: 2, apps: app(), limits: { half_close_timeout: '"200ms"' } });
     const of = edge;
     const port = edge.port();
     const before = await edge.pids();

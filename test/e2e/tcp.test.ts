@@ -57,7 +57,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-afterEach(() => instance.forget());
+/** A FIN leaves the other direction open: without this, connections would outlive their test. */
+afterEach(() => {
+  for (const connection of instance.connections) connection.destroy();
+});
 
 /** A client and the connection that the instance got for it. */
 async function pair(app: 'raw' | 'tls'): Promise<{ client: RawSocket; server: RawSocket }> {
@@ -258,6 +261,8 @@ describe('instances that are down', () => {
       expect(await client.peerEnd()).toBe('reset');
     }
     await watch.moved({ 'edge connects': 3, 'error instance_connect': 3 });
+    const lines = edge.log.filter(({ code }) => code === 'instance_connect');
+    expect(lines.map(({ app, instance }) => [app, instance])).toEqual(Array(3).fill(['dead', 'dd01']));
   });
 
   test('are passed over while another one is there', async () => {
@@ -271,6 +276,31 @@ describe('instances that are down', () => {
     }
     await watch.moved({ 'edge connects': 20, 'app connects': 20 });
   });
+});
+
+test('without bytes in either direction for too long, it is cut; with some in one, it is not', async () => {
+  const idle = await Edge.start({
+    ports: [ports.raw],
+    // Bytes are looked for once a second.
+    limits: { tcp_idle_timeout: '"1500ms"' },
+    apps: [{ name: 'raw', fly: tcp(ports.raw), instances: [{ id: 'aa01', port: instance.port }] }],
+  });
+  onTestFinished(() => idle.stop());
+  const watch = await idle.watch();
+  const busy = await rawClient(idle.port(ports.raw));
+  const talker = await instance.accept();
+  const drip = setInterval(() => talker.send('.'), 50);
+  onTestFinished(() => clearInterval(drip));
+  for (let i = 0; i < 2; i++) {
+    const silent = await rawClient(idle.port(ports.raw));
+    const server = await instance.accept();
+    expect([await silent.peerEnd(), await server.peerEnd()]).toEqual(['reset', 'reset']);
+  }
+  expect(busy.ended).toBe('no');
+  clearInterval(drip);
+  busy.end();
+  talker.end();
+  await watch.moved({ 'error idle_timeout': 2, 'edge connects': 3 });
 });
 
 describe('proxy_proto tells the instance who the client is', () => {

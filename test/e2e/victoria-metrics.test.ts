@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { Edge } from '../helpers/edge.ts';
@@ -126,8 +127,9 @@ scrape_configs: [{ job_name: edge, static_configs: [{ targets: ["${target}"] }] 
     let last: typeof clients | null = null;
     await until(
       async () => {
+        // Not of one moment: a scrape may come in between two of the queries.
         last = await stored();
-        return last.connections >= clients.connections;
+        return isDeepStrictEqual(last, clients);
       },
       'the last scrape is in',
       20_000,

@@ -5,6 +5,7 @@ import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { Lingering } from '../listener/lingering.ts';
 import type { App, Route } from '../routing/route.ts';
+import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
 import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -123,6 +124,10 @@ export class HttpClient implements Protocol {
         this.#state = State.exchange;
         start = this.#exchange.begin(head, buffer, start + length, end, this.#headStartedAt);
         if (start < end) this.#headStartedAt = performance.now();
+      } else if (length === 0 && end - start === 2 && buffer[start] === CR) {
+        // An empty line alone is forgiven (RFC 9112 2.2), and begins no head: the connection stays idle.
+        this.#state = State.idle;
+        start = end;
       } else if (length === 0) {
         this.#partialHead.begin(buffer, start, end);
         this.connection.deadline = clock.now + this.#port.headersReadTimeout;

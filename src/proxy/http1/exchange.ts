@@ -207,9 +207,11 @@ export class Exchange implements Seeker, UpstreamUser {
   }
 
   clientDrained(): void {
-    if (this.#state !== State.responding) return;
+    if (this.#state !== State.responding && this.#state !== State.waiting) return;
     const connection = this.#connection!;
-    connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
+    if (this.#state === State.responding) {
+      connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
+    }
     connection.socket.resume();
   }
 
@@ -358,7 +360,7 @@ export class Exchange implements Seeker, UpstreamUser {
       const length = head.parse(buffer, start, end, headSize, headCount);
       if (length === 0) {
         this.#partialHead.begin(buffer, start, end);
-        return true;
+        break;
       }
       if (length < 0) {
         this.#fail(errors.badResponse, length === -2 ? 'head too large' : head.fault);
@@ -369,7 +371,7 @@ export class Exchange implements Seeker, UpstreamUser {
       if (head.status >= 200) return this.#answer(buffer, start, end);
       if (this.#minor === 1) this.#client.connection.send(writeInterimHead(head));
     }
-    return true;
+    return !this.#client.connection.socket.writableNeedDrain;
   }
 
   #answer(buffer: Buffer, start: number, end: number): boolean {
@@ -385,7 +387,7 @@ export class Exchange implements Seeker, UpstreamUser {
     this.#keepAfter =
       this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaving;
     const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
-    const text = writeResponseHead(head, this.#route!, this.#id, after, this.#dechunk);
+    const text = writeResponseHead(head, this.#route!, this.#id, after, this.#minor === 0);
     this.#beginInstance(head.status);
     this.#beginAnswer(head.status);
     this.#state = State.responding;

@@ -19,23 +19,26 @@ function named(head: ResponseHead, field: number, names: { has(name: string): bo
 }
 
 /** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
-function kept(head: ResponseHead, i: number, route: Route, dechunk: boolean): boolean {
+function kept(head: ResponseHead, i: number, route: Route, toOld: boolean): boolean {
   const id = head.ids[i]!;
   if (passes[id] === 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
   if (id === Id.fly && named(head, i, requestIdField)) return false;
-  if (dechunk && (id === Id.transferEncoding || id === Id.trailer)) return false;
+  if (toOld && (id === Id.transferEncoding || id === Id.trailer)) return false;
   if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
   return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
 }
 
-/** The head as the client gets it: the instance's fields in their order and bytes, then ours. */
+/**
+ * The head as the client gets it: the instance's fields in their order and bytes, then ours.
+ * @param toOld the client speaks HTTP/1.0, which must get no Transfer-Encoding (RFC 9112 6.1).
+ */
 export function writeResponseHead(
   head: ResponseHead,
   route: Route,
   requestId: string,
   after: After,
-  dechunk: boolean,
+  toOld: boolean,
 ): string {
   const { text, bounds, count } = head;
   let out: string;
@@ -49,7 +52,7 @@ export function writeResponseHead(
     run = -1;
   }
   for (let i = 0; i < count; i++) {
-    if (kept(head, i, route, dechunk)) {
+    if (kept(head, i, route, toOld)) {
       if (run < 0) run = bounds[4 * i]!;
     } else if (run >= 0) {
       out += text.slice(run, bounds[4 * i]);
