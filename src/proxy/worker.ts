@@ -5,9 +5,9 @@ import { accessLog, eventLog, flushLogs, type Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
+import { DataPlane } from './data-plane.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
-import { DataPlane } from './data-plane.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;
 

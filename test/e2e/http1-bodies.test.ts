@@ -85,6 +85,17 @@ describe('chunked', () => {
     expect(client.take()).toBe('abc0123456789');
   });
 
+  test('another coding below the chunks cannot be told to an HTTP/1.0 client: 502', async () => {
+    const watch = await edge.watch();
+    client.send('GET / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n${chunked}`);
+    expect(await client.head()).toMatch(/^HTTP\/1\.1 502 /);
+    client.end();
+    await watch.moved({ 'edge 502': 1, 'error instance_bad_response': 1 });
+  });
+
   test('a break in the framing of a request that has begun to pass ends it with 400, and the instance sees no end', async () => {
     const watch = await edge.watch();
     client.send(request('POST', '/', coding, '3\r\nabc\r\n'));

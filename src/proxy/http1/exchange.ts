@@ -14,7 +14,7 @@ import { type RequestHead, ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { requestId } from './request-id.ts';
 import { type Forwarding, writeRequestHead } from './request-writer.ts';
-import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
 
 const State = {
   /** No request. */
@@ -378,6 +378,10 @@ export class Exchange implements Seeker, UpstreamUser {
     const { limits } = this.#context;
     const framing = head.frame(this.#method);
     this.#dechunk = mustDechunk(framing, this.#minor);
+    if (this.#dechunk && !onlyChunked(head)) {
+      this.#fail(errors.badResponse, 'a transfer coding that HTTP/1.0 has no field for');
+      return false;
+    }
     this.response.begin(framing, head.contentLength, limits.headSize, this.#dechunk);
     const bodyEnd = this.response.push(buffer, start, end);
     if (bodyEnd < 0) {

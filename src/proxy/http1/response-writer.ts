@@ -83,3 +83,12 @@ function upgradeLine(head: ResponseHead): string {
 export function mustDechunk(framing: Framing, clientMinor: 0 | 1): boolean {
   return framing === Framing.chunked && clientMinor === 0;
 }
+
+/** Whether chunked is the only transfer coding: without its chunks the body is then the content itself. */
+export function onlyChunked(head: ResponseHead): boolean {
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] !== Id.transferEncoding) continue;
+    return head.text.slice(head.bounds[4 * i + 2], head.bounds[4 * i + 3]).toLowerCase() === 'chunked';
+  }
+  return false;
+}
