@@ -16,10 +16,15 @@ export interface Shot {
   body?: string;
   /** A connection per request, closed by the client. */
   close?: boolean;
+  /** Called with the milliseconds of each response. */
+  onResponse?: (duration: number) => void;
 }
 
 /** The part of autocannon's client that is used here; the version is pinned. */
 interface Client {
+  on(event: 'headers', listener: (head: { shouldKeepAlive: boolean }) => void): void;
+  _doRequest(): void;
+  _resetConnection(): void;
   pipelinedRequests: {
     terminateRequest(): { headers: { statusCode: number }; duration: number } | undefined;
   };
@@ -51,11 +56,29 @@ export async function cannon(shot: Shot): Promise<Tally> {
       const terminate = queue.terminateRequest.bind(queue);
       queue.terminateRequest = () => {
         const request = terminate();
-        if (request) tally.add(request.headers.statusCode, request.duration, length);
+        if (request) {
+          tally.add(request.headers.statusCode, request.duration, length);
+          shot.onResponse?.(request.duration);
+        }
         return request;
       };
+      obeyClose(client);
     },
   });
   tally.failures = result.errors;
   return tally;
+}
+
+/** autocannon sends on after `Connection: close`, which no client may (RFC 9112 9.6): the next request goes elsewhere. */
+function obeyClose(client: Client): void {
+  let closing = false;
+  client.on('headers', (head) => {
+    closing = !head.shouldKeepAlive;
+  });
+  const next = client._doRequest.bind(client);
+  client._doRequest = () => {
+    if (!closing) return next();
+    closing = false;
+    client._resetConnection();
+  };
 }

@@ -1,15 +1,17 @@
 /** The edge under `npm run load`: the real program with a configuration of its own, in front of real instances. */
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Page, parseExposition } from '../test/helpers/exposition.ts';
 import { makeCertificate } from './certificate.ts';
 import type { InstanceCounts } from './instance.ts';
 import { freePorts, ready, start, stop } from './processes.ts';
 
+const run = promisify(execFile);
 export const edgeProgram = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 const instanceProgram = fileURLToPath(new URL('instance.ts', import.meta.url));
 
@@ -51,11 +53,13 @@ export class Edge {
   readonly http: number;
   readonly https: number;
   readonly instances: Instance[];
+  readonly #file: string;
   readonly #metrics: string;
   readonly #child: ChildProcess;
 
-  private constructor(ports: [number, number, number], instances: Instance[], child: ChildProcess) {
+  private constructor(ports: [number, number, number], instances: Instance[], file: string, child: ChildProcess) {
     [this.http, this.https] = ports;
+    this.#file = file;
     this.instances = instances;
     this.#metrics = `http://127.0.0.1:${ports[2]}`;
     this.#child = child;
@@ -67,7 +71,8 @@ export class Edge {
     const instances = await Promise.all(alive.map((id) => Instance.start(id)));
     const ports = (await freePorts(3)) as [number, number, number];
     const file = configure(directory, workers, ports, instances);
-    const edge = new Edge(ports, instances, start(process.execPath, [edgeProgram, 'run', '--config', file]));
+    const child = start(process.execPath, [edgeProgram, 'run', '--config', file]);
+    const edge = new Edge(ports, instances, file, child);
     try {
       await ready(edge.#child, 'the edge', async () => (await fetch(`${edge.#metrics}/healthz`)).ok);
     } catch (error) {
@@ -83,6 +88,22 @@ export class Edge {
     if (!response.ok) throw new Error(`the scrape was answered ${response.status}`);
     const lines = (await response.text()).split('\n').filter((line) => line.startsWith('fly_'));
     return parseExposition(lines.map((line) => `${line}\n`).join(''));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Flips the slots. @throws what the command said. */
+  async restart(): Promise<void> {
+    await run(process.execPath, [edgeProgram, 'restart', '--config', this.#file]);
+  }
+
+  /** Generations that drain. */
+  async draining(): Promise<number> {
+    const { stdout } = await run(process.execPath, [edgeProgram, 'status', '--json', '--config', this.#file]);
+    const { slots } = JSON.parse(stdout) as { slots: { state: string }[] };
+    return slots.filter(({ state }) => state === 'draining').length;
   }
 
   async stop(): Promise<void> {

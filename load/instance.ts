@@ -1,13 +1,13 @@
 /**
  * The app instance of `npm run load`: a process of its own that counts exactly what it did.
  *
- *   GET / POST /echo   /status/NNN   /slow?MILLISECONDS   /bytes?SIZE   /abort
+ *   GET / POST /echo   /status/NNN   /slow?MILLISECONDS   /bytes?SIZE   /abort   Upgrade: echoes bytes
  *
  * It sends its port once it listens, and its counts for each message that it gets over IPC.
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 export interface InstanceCounts {
   /** Final responses begun, by status. */
@@ -56,6 +56,12 @@ server.keepAliveTimeout = 600_000;
 server.on('connection', (socket) => {
   counts.opened++;
   socket.on('close', () => counts.closed++);
+});
+server.on('upgrade', (_request, socket: Socket, head) => {
+  counts.responses[101] = (counts.responses[101] ?? 0) + 1;
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  socket.write(head);
+  socket.pipe(socket);
 });
 server.listen(0, '127.0.0.1', () => process.send!((server.address() as AddressInfo).port));
 

@@ -6,16 +6,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Page, sum } from '../test/helpers/exposition.ts';
 import { Edge } from './edge.ts';
-import type { InstanceCounts } from './instance.ts';
 import { type Quantile, quantiles } from './quantiles.ts';
 import { difference, type Row, reconcile, since } from './reconcile.ts';
 import { Relay } from './relay.ts';
 import { scenarios } from './scenarios/all.ts';
 import type { Scenario } from './scenarios/scenario.ts';
+import { settled } from './settled.ts';
 import { formatTable } from './table.ts';
 import { Tally } from './tally.ts';
 
@@ -31,14 +29,6 @@ export interface LoadReport {
   rows: Row[];
   quantiles: Quantile[];
 }
-
-interface State {
-  page: Page;
-  instances: Map<string, InstanceCounts>;
-}
-
-/** How long the edge may take to have closed and counted everything, in milliseconds. */
-const settleDeadline = 10_000;
 
 /** Nothing is sent: what still moves after the last scenario was counted too late, or twice. */
 const afterwards: Scenario = {
@@ -83,28 +73,6 @@ export async function runLoad(options: LoadOptions = {}): Promise<LoadReport> {
   }
 }
 
-/** Polls until nothing is open or in flight and two readings agree; after the deadline, what was read last. */
-async function settled(edge: Edge): Promise<State> {
-  const end = Date.now() + settleDeadline;
-  let last = '';
-  for (;;) {
-    const page = await edge.scrape();
-    const instances = new Map<string, InstanceCounts>();
-    for (const instance of edge.instances) instances.set(instance.id, await instance.counts());
-    const counted = JSON.stringify([[...page], [...instances]]);
-    if ((isQuiet(page, instances) && counted === last) || Date.now() > end) return { page, instances };
-    last = counted;
-    await delay(50);
-  }
-}
-
-function isQuiet(page: Page, instances: Map<string, InstanceCounts>): boolean {
-  const open = (side: string) =>
-    sum(page, `fly_${side}_tcp_connects_count`) - sum(page, `fly_${side}_tcp_disconnects_count`);
-  const atInstances = [...instances.values()].reduce((total, { opened, closed }) => total + opened - closed, 0);
-  return open('edge') === 0 && open('app') === atInstances && sum(page, 'fly_app_concurrency') === 0;
-}
-
 function print({ rows, quantiles }: LoadReport): void {
   const cells = rows.map((r, i) => [
     rows[i - 1]?.scenario === r.scenario ? '' : r.scenario,
@@ -126,13 +94,25 @@ async function main(): Promise<number> {
       requests: { type: 'string', default: String(scenarios[0]!.requests) },
       scenario: { type: 'string', default: '' },
       workers: { type: 'string', default: '2' },
+      flips: { type: 'string' },
     },
   });
+  if (values.flips !== undefined) return mainFlips(Number(values.flips), Number(values.workers));
   const scale = Number(values.requests) / scenarios[0]!.requests;
   const report = await runLoad({ scale, scenario: values.scenario, workers: Number(values.workers) });
   print(report);
   const differing = report.rows.filter((row) => !row.equal).length;
   console.log(`\n${report.rows.length} counts compared, ${differing} differ`);
+  return differing > 0 ? 1 : 0;
+}
+
+async function mainFlips(flips: number, workers: number): Promise<number> {
+  const { runFlips } = await import('./flips.ts');
+  const report = await runFlips({ flips, workers });
+  print({ rows: report.rows, quantiles: [] });
+  for (const line of report.figures) console.log(line);
+  const differing = report.rows.filter((row) => !row.equal).length;
+  console.log(`\n${flips} flips, ${report.rows.length} counts compared, ${differing} differ`);
   return differing > 0 ? 1 : 0;
 }
 

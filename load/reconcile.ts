@@ -22,7 +22,9 @@ export interface Row {
 export interface Moved {
   requests: number;
   tally: Tally;
-  relay: Relay;
+  relay: Pick<Relay, 'opened' | 'closed' | 'sent' | 'received' | 'resets'>;
+  /** Connections with TLS; all of a secure scenario's without it. */
+  handshakes?: number;
   instances: Map<string, InstanceCounts>;
   series: Page;
   /** The page at the end, for gauges. */
@@ -45,7 +47,7 @@ export function reconcile(scenario: Scenario, moved: Moved): Row[] {
     errors: by(series, 'fly_edge_error_count', 'code'),
   };
   for (const status of keys(tally.statuses, edge.begun, edge.timed, new Map([[String(scenario.status), 0]]))) {
-    const asked = status === String(scenario.status) ? requests : 0;
+    const asked = status === String(scenario.status) ? requests : (scenario.also?.get(status) ?? 0);
     const clients = tally.statuses.get(status) ?? 0;
     row(`responses ${status}`, { asked, clients, series: edge.begun.get(status) ?? 0 });
     row(`responses ${status}, timed`, { clients, series: edge.timed.get(status) ?? 0 });
@@ -59,7 +61,7 @@ export function reconcile(scenario: Scenario, moved: Moved): Row[] {
   row('connects', { clients: relay.opened, series: connects });
   row('disconnects', { clients: relay.closed, series: sum(series, 'fly_edge_tcp_disconnects_count') });
   const handshakes = sum(series, 'fly_edge_tls_handshake_time_seconds_count');
-  row('TLS handshakes', { clients: scenario.secure ? relay.opened : 0, series: handshakes });
+  row('TLS handshakes', { clients: moved.handshakes ?? (scenario.secure ? relay.opened : 0), series: handshakes });
   row('TLS handshake errors', { asked: 0, series: sum(series, 'fly_edge_tls_handshake_errors') });
   // After a reset what was written may never have been read: design of the series, docs/metrics.md.
   const data = { in: sum(series, 'fly_edge_data_in'), out: sum(series, 'fly_edge_data_out') };

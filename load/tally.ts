@@ -18,4 +18,12 @@ export class Tally {
     this.latency.recordValue(Math.max(1, Math.round(milliseconds * 1000)));
     this.bodies += body;
   }
+
+  /** What another tally counted too. */
+  merge(other: Tally): void {
+    for (const [status, count] of other.statuses) this.statuses.set(status, (this.statuses.get(status) ?? 0) + count);
+    this.latency.add(other.latency);
+    this.bodies += other.bodies;
+    this.failures += other.failures;
+  }
 }

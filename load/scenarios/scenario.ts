@@ -7,6 +7,8 @@ export interface Scenario {
   secure: boolean;
   /** The status that each request must get. */
   status: number;
+  /** Further statuses, and how many of each were asked for. */
+  also?: Map<string, number>;
   /** The code that the edge books for each request; null when it is none of its errors. */
   code: string | null;
   /** Sends exactly `requests` requests to `port` on loopback. */

@@ -12,6 +12,8 @@ export interface Context extends ConnectionHost {
   readonly host: ProxyHost;
   /** The generation drains: answers say `Connection: close`. */
   readonly draining: boolean;
+  /** It drains because another one takes over; false: because the edge ends. */
+  readonly handover: boolean;
   /** The app that has this host name on any port. */
   appOf(host: string): App | undefined;
 }

@@ -39,6 +39,7 @@ export class DataPlane implements Context {
   readonly host: ProxyHost;
   readonly unnamed: EdgeSeries;
   draining = false;
+  handover = false;
   readonly #recorder: Recorder;
   readonly #trusted: TrustedPeers;
   readonly #certificates: CertificateStore<Plan['certificates'][number]>;
@@ -52,7 +53,10 @@ export class DataPlane implements Context {
   readonly #clients = new Set<ClientConnection>();
   readonly #openOf = new Map<EdgeSeries, number>();
   readonly #timer: NodeJS.Timeout;
-  #drained: (() => void) | null = null;
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #deadlines: NodeJS.Timeout[] = [];
+  /** Connections that met the drain's deadline. */
+  #cut = 0;
 
   /** @param ticketKeys 48 bytes each, newest first, shared by all workers. */
   constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: readonly Uint8Array[]) {
@@ -173,7 +177,7 @@ export class DataPlane implements Context {
     const { series } = connection;
     const open = series === null ? undefined : this.#openOf.get(series);
     if (open !== undefined) this.#openOf.set(series!, open - 1);
-    if (this.#clients.size === 0) this.#drained?.();
+    if (this.draining && this.#clients.size === 0) this.#drained.resolve();
   }
 
   /** Client connections open now. */
@@ -248,28 +252,32 @@ export class DataPlane implements Context {
 
   /**
    * Stops accepting, lets every connection end in its own way, and cuts what is left at its deadline.
-   * Milliseconds; upgraded and raw connections have the longer one. Resolves when no client is left.
+   * Resolves when no client is left. When called again, the earlier deadline holds.
+   * @param timeout, websocketTimeout milliseconds; upgraded and raw connections have the longer one.
+   * @param handover another generation takes over, so that no client may lose a request; else idle ones go at once.
    */
-  drain(timeout: number, websocketTimeout: number): Promise<{ cut: number }> {
+  drain(timeout: number, websocketTimeout: number, handover: boolean): Promise<{ cut: number }> {
     this.stopAccepting();
     this.draining = true;
-    let cut = 0;
-    const cutAll = (tunnels: boolean) => {
-      for (const connection of this.#clients) {
-        if (connection.isTunnel !== tunnels) continue;
-        cut++;
-        connection.reset();
-      }
-    };
-    const timers = [setTimeout(cutAll, timeout, false), setTimeout(cutAll, websocketTimeout, true)];
+    this.handover = handover;
     for (const connection of this.#clients) connection.protocol.drain();
-    return new Promise((resolve) => {
-      this.#drained = () => {
-        for (const timer of timers) clearTimeout(timer);
-        resolve({ cut });
-      };
-      if (this.#clients.size === 0) this.#drained();
+    this.#deadlines.push(
+      setTimeout(() => this.#cutAll(false), timeout),
+      setTimeout(() => this.#cutAll(true), websocketTimeout),
+    );
+    if (this.#clients.size === 0) this.#drained.resolve();
+    return this.#drained.promise.then(() => {
+      for (const timer of this.#deadlines) clearTimeout(timer);
+      return { cut: this.#cut };
     });
+  }
+
+  #cutAll(tunnels: boolean): void {
+    for (const connection of this.#clients) {
+      if (connection.isTunnel !== tunnels) continue;
+      this.#cut++;
+      connection.reset();
+    }
   }
 
   /** Ends everything at once. */

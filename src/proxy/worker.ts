@@ -26,6 +26,7 @@ class Worker {
   /** The channel still has counts to deliver: what comes meanwhile goes with the next ones. */
   #sending = false;
   #connections = 0;
+  #drained: Promise<void> | null = null;
 
   constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
     this.#log = eventLog({ slot: colour, generation, worker: index });
@@ -76,7 +77,7 @@ class Worker {
         proxy.setTicketKeys(message.ticketKeys);
         break;
       case 'drain':
-        void this.#drain(message.timeout, message.websocketTimeout);
+        this.#drain(message.timeout, message.websocketTimeout, message.handover);
         break;
     }
   }
@@ -85,12 +86,15 @@ class Worker {
     this.#log.fatal({ err: error }, 'the worker failed');
   }
 
-  async #drain(timeout: number, websocketTimeout: number): Promise<void> {
+  /** A second one only brings the deadlines nearer. */
+  #drain(timeout: number, websocketTimeout: number, handover: boolean): void {
+    const drained = this.#proxy.drain(timeout, websocketTimeout, handover);
     this.#checker?.stop();
-    const { cut } = await this.#proxy.drain(timeout, websocketTimeout);
-    clearInterval(this.#timer);
-    this.#sendCounts(0);
-    send({ type: 'drained', cut }, () => end(0));
+    this.#drained ??= drained.then(({ cut }) => {
+      clearInterval(this.#timer);
+      this.#sendCounts(0);
+      send({ type: 'drained', cut }, () => end(0));
+    });
   }
 
   #host(access: boolean): ProxyHost {

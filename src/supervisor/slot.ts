@@ -202,7 +202,6 @@ export class Slot {
         this.#host.healthFound(this, message.upstreams);
         break;
       case 'drained':
-        this.cut += message.cut;
         worker.connections = 0;
         break;
       default:
@@ -230,7 +229,7 @@ export class Slot {
         return;
       case 'draining':
       case 'ended':
-        this.cut += worker.connections;
+        this.cut += worker.cut + worker.connections;
         break;
     }
     this.#endWhenEmpty();

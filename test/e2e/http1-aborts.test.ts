@@ -26,7 +26,7 @@ afterAll(async () => {
   await instance.stop();
 });
 beforeEach(async () => {
-  instance.forget();
+  await instance.forget();
   client = await rawClient(edge.port());
 });
 

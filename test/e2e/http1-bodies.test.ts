@@ -18,7 +18,7 @@ afterAll(async () => {
   await instance.stop();
 });
 beforeEach(async () => {
-  instance.forget();
+  await instance.forget();
   client = await rawClient(edge.port());
 });
 
@@ -85,6 +85,17 @@ describe('chunked', () => {
     expect(client.take()).toBe('abc0123456789');
   });
 
+  test('another coding below the chunks cannot be told to an HTTP/1.0 client: 502', async () => {
+    const watch = await edge.watch();
+    client.send('GET / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n${chunked}`);
+    expect(await client.head()).toMatch(/^HTTP\/1\.1 502 /);
+    client.end();
+    await watch.moved({ 'edge 502': 1, 'error instance_bad_response': 1 });
+  });
+
   test('a break in the framing of a request that has begun to pass ends it with 400, and the instance sees no end', async () => {
     const watch = await edge.watch();
     client.send(request('POST', '/', coding, '3\r\nabc\r\n'));
@@ -98,59 +109,6 @@ describe('chunked', () => {
     client.end();
     await watch.moved({ 'edge 400': 1, 'error bad_request': 1 });
   });
-});
-
-describe('Expect: 100-continue', () => {
-  test('the instance is asked, its 100 is relayed, and only then the body comes', async () => {
-    const watch = await edge.watch();
-    client.send(request('PUT', '/', 'Expect: 100-continue\r\nContent-Length: 4\r\n'));
-    const peer = await instance.accept();
-    expect(await peer.head()).toMatch(/\r\nExpect: 100-continue\r\n/);
-    peer.send('HTTP/1.1 100 Continue\r\n\r\n');
-    expect(await client.head()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
-    client.send('body');
-    expect(await peer.bytes(4)).toBe('body');
-    peer.send(answer());
-    expect((await client.response()).status).toBe(200);
-    client.end();
-    await watch.moved({ 'edge 200': 1, 'app 200': 1 });
-  });
-
-  test('an instance may refuse instead: the answer passes, and the body is not awaited', async () => {
-    const watch = await edge.watch();
-    client.send(request('PUT', '/', 'Expect: 100-continue\r\nContent-Length: 4\r\n'));
-    const peer = await instance.accept();
-    await peer.head();
-    peer.send(answer('no', '', '417 Expectation Failed'));
-    expect(await client.response()).toMatchObject({ status: 417, body: 'no', fields: { connection: 'close' } });
-    expect(await client.peerEnd()).toBe('fin');
-    client.end();
-    await watch.moved({ 'edge 417': 1, 'app 417': 1 });
-  });
-});
-
-test('several interim responses pass with their fields, and are not counted', async () => {
-  const watch = await edge.watch();
-  client.send(get());
-  const peer = await instance.accept();
-  await peer.head();
-  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n';
-  peer.send(hints.slice(0, 30));
-  await new Promise(setImmediate);
-  peer.send(hints.slice(30) + hints + answer('page'));
-  expect(await client.head()).toBe(hints);
-  expect(await client.head()).toBe(hints);
-  expect(await client.response()).toMatchObject({ status: 200, body: 'page' });
-  client.end();
-  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
-});
-
-test('an HTTP/1.0 client gets no interim response', async () => {
-  client.send('GET / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
-  const peer = await instance.accept();
-  await peer.head();
-  peer.send(`HTTP/1.1 103 Early Hints\r\n\r\n${answer('page')}`);
-  expect(await client.response()).toMatchObject({ status: 200, body: 'page' });
 });
 
 test.each([
@@ -206,4 +164,52 @@ test('an HTTP/1.0 instance that keeps its connection alive is used again', async
     peer.send(`HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n${body}`);
     expect((await client.response()).body).toBe(body);
   }
+});
+
+test('a body that ends near the limit of one string or one head arrives whole', async () => {
+  let peer: Awaited<ReturnType<RawInstance['accept']>> | null = null;
+  for (const length of [16_000, 16_250, 16_300, 16_383, 16_384, 16_385, 16_400, 16_500, 17_000, 33_000, 65_500]) {
+    client.send(get());
+    peer ??= await instance.accept();
+    await peer.head();
+    const body = Array.from({ length }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
+    peer.send(`HTTP/1.1 200 OK\r\nX-Pad: ${'p'.repeat(80)}\r\nContent-Length: ${length}\r\n\r\n${body}`);
+    const response = await client.response();
+    expect(response.body.length, `${length}`).toBe(length);
+    expect(response.body === body, `${length}`).toBe(true);
+  }
+});
+
+test.each([
+  ['GET', 'Content-Length: 4\r\n', 'body'],
+  ['DELETE', 'Content-Length: 4\r\n', 'body'],
+  ['OPTIONS', 'Transfer-Encoding: chunked\r\n', '4\r\nbody\r\n0\r\n\r\n'],
+])('a body of %s is framed as it came', async (method, fields, body) => {
+  client.send(request(method, '/', fields, body));
+  const peer = await instance.accept();
+  expect(await peer.head()).toContain(`\r\n${fields}`);
+  expect(await peer.bytes(body.length)).toBe(body);
+  peer.send(answer());
+  expect((await client.response()).status).toBe(200);
+  client.send(get('/next'));
+  expect(await peer.head()).toMatch('GET /next');
+});
+
+test('an answer that comes byte by byte is the same answer', async () => {
+  client.send(get());
+  const peer = await instance.accept();
+  await peer.head();
+  for (const byte of answer('hello', 'X-A: \xc3\xa9\r\n')) {
+    peer.send(byte);
+    await new Promise(setImmediate);
+  }
+  expect(await client.response()).toMatchObject({ status: 200, body: 'hello', fields: { 'x-a': '\xc3\xa9' } });
+});
+
+test('Transfer-Encoding never goes to a client of HTTP/1.0, not even after HEAD', async () => {
+  client.send('HEAD / HTTP/1.0\r\nHost: demo.test\r\n\r\n');
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+  expect((await client.response('HEAD')).head).not.toMatch(/transfer-encoding/i);
 });

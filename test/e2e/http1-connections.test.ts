@@ -39,7 +39,9 @@ test('a connection carries one request after the other', async () => {
   }
   client.end();
   expect(await client.peerEnd()).toBe('fin');
-  await watch.moved({ 'edge 200': 3, 'app 200': 3, 'edge connects': 1, 'app connects': 3 });
+  const { bytesWritten, bytesRead } = client.socket;
+  const bytes = { 'bytes in': bytesWritten, 'bytes out': bytesRead };
+  await watch.moved({ 'edge 200': 3, 'app 200': 3, 'edge connects': 1, 'app connects': 3, ...bytes });
 });
 
 test('with type "connections" each request has a connection of its own, which says so and is closed', async () => {
@@ -181,4 +183,13 @@ test('a client that half closes after its request still gets the answer', async 
   }
   expect(await client.peerEnd()).toBe('fin');
   await watch.moved({ 'edge 200': 2, 'app 200': 2 });
+});
+
+test('a request of HTTP/1.0 without Host goes on with the Host that 1.1 must have', async () => {
+  const client = await rawClient(edge.port());
+  client.send('GET http://demo.test:81/x HTTP/1.0\r\n\r\n');
+  const peer = await instance.accept();
+  const head = await peer.head();
+  expect(head).toMatch(/^GET \/x HTTP\/1\.1\r\n/);
+  expect(head).toMatch(/\r\nHost: demo\.test:81\r\n/);
 });

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const [line] = await once(deaf.stdout!, 'data');
   deafPort = Number(line);
   deaf.kill('SIGSTOP');
-  const fly = service({ more: 'http_options = { headers_read_timeout = 1 }' });
+  const fly = service({ more: 'http_options = { headers_read_timeout = 1, idle_timeout = 2 }' });
   edge = await Edge.start({
     apps: [
       { name: 'demo', fly, instances: [{ id: 'aa', port: instance.port }] },
@@ -40,14 +40,15 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
+  // A stopped process would outlive the test, whatever failed before.
   const ended = once(deaf, 'exit');
   deaf.kill('SIGKILL');
   await ended;
+  await edge.stop();
+  await instance.stop();
 });
 beforeEach(async () => {
-  instance.forget();
+  await instance.forget();
   client = await rawClient(edge.port());
 });
 
@@ -72,6 +73,19 @@ test('a connection that never sends anything is closed in silence', async () => 
   expect(client.text).toBe('');
   client.end();
   await watch.moved({ 'unnamed edge connects': 1 });
+});
+
+test('an empty line after a request is no head: the connection is idle, and ends in silence', async () => {
+  const watch = await edge.watch();
+  client.send(`${get()}\r\n`);
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(answer());
+  await client.response();
+  expect(await client.peerEnd()).toBe('fin');
+  expect(client.text).toBe('');
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'app 200': 1 });
 });
 
 test('a second head that does not end counts for the app of the connection', async () => {
@@ -146,7 +160,7 @@ test('an answer that nobody reads: the connection is ended, and the instance let
   peer.send('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n');
   peer.socket.write(Buffer.alloc(50_000_000));
   await until(() => peer.closed, 'the end of the request at the instance');
-  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error request_timeout': 1 });
+  await watch.moved({ 'edge 200': 1, 'app 200': 1, 'error idle_timeout': 1 });
 });
 
 test('an instance that does not answer: 504, and its connection is closed', async () => {

@@ -1,15 +1,17 @@
 /** Raw TCP, and TLS that ends at the edge, in front of instances that are played byte by byte. */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Relay } from '../../load/relay.ts';
 import { issue, makeAuthority } from '../helpers/certificates.ts';
 import { Edge, type EdgeOptions, service } from '../helpers/edge.ts';
 import { sum } from '../helpers/exposition.ts';
 import { RawInstance } from '../helpers/instances.ts';
-import { type RawSocket, rawClient } from '../helpers/raw.ts';
+import { RawSocket, rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
@@ -53,6 +55,11 @@ afterAll(async () => {
   await edge?.stop();
   await instance?.stop();
   rmSync(folder, { recursive: true });
+});
+
+/** A FIN leaves the other direction open: without this, connections would outlive their test. */
+afterEach(() => {
+  for (const connection of instance.connections) connection.destroy();
 });
 
 /** A client and the connection that the instance got for it. */
@@ -129,10 +136,16 @@ describe.for(['raw', 'tls'] as const)('%s', (app) => {
   });
 
   test("a client's RST reaches the instance", async () => {
-    const { client, server } = await pair(app);
+    // Node resets TCP sockets only: under TLS, the one below.
+    const socket = connect({ port: edge.port(ports[app]), host: '127.0.0.1' });
+    onTestFinished(() => void socket.destroy());
+    const client = new RawSocket(
+      app === 'raw' ? socket : connectTls({ socket, servername: 'tls.test', rejectUnauthorized: false }),
+    );
     client.send('half of it');
+    const server = await instance.accept();
     await server.through('of it');
-    client.reset();
+    socket.resetAndDestroy();
     expect(await server.peerEnd()).toBe('reset');
   });
 
@@ -171,10 +184,7 @@ describe.for(['raw', 'tls'] as const)('%s', (app) => {
 
   test('a reader that stops, stops its writer; memory stays', async () => {
     const { client, server } = await pair(app);
-    const [first, second] = [
-      await flood(server, client),
-      await flood(client, server),
-    ];
+    const [first, second] = [await flood(server, client), await flood(client, server)];
     // What fills the sockets' own buffers on the way is far from all.
     expect(Math.max(first.before, second.before)).toBeLessThan(floodSize / 2);
     expect([first.after, second.after]).toEqual([floodSize, floodSize]);
@@ -187,8 +197,10 @@ describe.for(['raw', 'tls'] as const)('%s', (app) => {
     const concurrency = async () => sum(await edge.scrape(), 'fly_app_concurrency', { app });
     const pairs = [await pair(app), await pair(app), await pair(app)];
     expect(await concurrency()).toBe(3);
+    // A FIN alone would leave the other direction open, and the connection with it.
     pairs[0]!.client.destroy();
-    await until(async () => (await concurrency()) === 2);
+    pairs[0]!.server.destroy();
+    await until(async () => (await concurrency()) === 2, 'two left');
     for (const { server } of pairs) server.destroy();
     for (const { client } of pairs) client.destroy();
     await closed(app);
@@ -244,8 +256,13 @@ function rss(pid: number): number {
 describe('instances that are down', () => {
   test('close the connection, with an error that is counted', async () => {
     const watch = await edge.watch();
-    for (let i = 0; i < 3; i++) expect(await (await rawClient(edge.port(ports.dead))).peerEnd()).toBe('reset');
+    for (let i = 0; i < 3; i++) {
+      const client = new RawSocket(connect({ port: edge.port(ports.dead), host: '127.0.0.1' }));
+      expect(await client.peerEnd()).toBe('reset');
+    }
     await watch.moved({ 'edge connects': 3, 'error instance_connect': 3 });
+    const lines = edge.log.filter(({ code }) => code === 'instance_connect');
+    expect(lines.map(({ app, instance }) => [app, instance])).toEqual(Array(3).fill(['dead', 'dd01']));
   });
 
   test('are passed over while another one is there', async () => {
@@ -255,9 +272,35 @@ describe('instances that are down', () => {
       const server = await instance.accept();
       expect(await server.through('hello')).toBe('hello');
       client.destroy();
+      server.destroy();
     }
     await watch.moved({ 'edge connects': 20, 'app connects': 20 });
   });
+});
+
+test('without bytes in either direction for too long, it is cut; with some in one, it is not', async () => {
+  const idle = await Edge.start({
+    ports: [ports.raw],
+    // Bytes are looked for once a second.
+    limits: { tcp_idle_timeout: '"1500ms"' },
+    apps: [{ name: 'raw', fly: tcp(ports.raw), instances: [{ id: 'aa01', port: instance.port }] }],
+  });
+  onTestFinished(() => idle.stop());
+  const watch = await idle.watch();
+  const busy = await rawClient(idle.port(ports.raw));
+  const talker = await instance.accept();
+  const drip = setInterval(() => talker.send('.'), 50);
+  onTestFinished(() => clearInterval(drip));
+  for (let i = 0; i < 2; i++) {
+    const silent = await rawClient(idle.port(ports.raw));
+    const server = await instance.accept();
+    expect([await silent.peerEnd(), await server.peerEnd()]).toEqual(['reset', 'reset']);
+  }
+  expect(busy.ended).toBe('no');
+  clearInterval(drip);
+  busy.end();
+  talker.end();
+  await watch.moved({ 'error idle_timeout': 2, 'edge connects': 3 });
 });
 
 describe('proxy_proto tells the instance who the client is', () => {
@@ -361,7 +404,7 @@ describe('a PROXY header from a client', () => {
       expect(refused.text).toBe('');
       refused.end();
     }
-    await watch.moved({ 'error proxy_header': 2, 'unnamed error proxy_header': 0 });
+    await watch.moved({ 'error proxy_header': 3, 'edge connects': 3 });
   });
 
   test('is nothing but bytes where it is off, and from a stranger', async () => {

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { Edge } from '../helpers/edge.ts';
@@ -65,7 +66,11 @@ scrape_configs: [{ job_name: edge, static_configs: [{ targets: ["${target}"] }] 
   /** An instant query's only value; 0 when it has none. */
   async function value(query: string): Promise<number> {
     const response = await fetch(`${api}/api/v1/query?${new URLSearchParams({ query, nocache: '1' })}`);
-    const body = (await response.json()) as { status: string; error?: string; data: { result: { value: [number, string] }[] } };
+    const body = (await response.json()) as {
+      status: string;
+      error?: string;
+      data: { result: { value: [number, string] }[] };
+    };
     if (body.status !== 'success') throw new Error(`${query}: ${body.error}`);
     return Number(body.data.result[0]?.value[1] ?? 0);
   }
@@ -122,8 +127,9 @@ scrape_configs: [{ job_name: edge, static_configs: [{ targets: ["${target}"] }] 
     let last: typeof clients | null = null;
     await until(
       async () => {
+        // Not of one moment: a scrape may come in between two of the queries.
         last = await stored();
-        return last.connections >= clients.connections;
+        return isDeepStrictEqual(last, clients);
       },
       'the last scrape is in',
       20_000,

@@ -43,9 +43,13 @@ export class RawInstance {
     return this.connections[this.#taken++]!;
   }
 
-  /** Those that came so far are nobody's any more: closes them, and `accept` gives a newer one. */
-  forget(): void {
-    for (const connection of this.connections) connection.destroy();
+  /** Ends all connections that came so far, and waits until the edge has closed its side: none is pooled any more. */
+  async forget(): Promise<void> {
+    await until(() => {
+      // A retry may bring a new one meanwhile.
+      for (const connection of this.connections) if (!connection.closed) connection.end().socket.resume();
+      return this.open === 0;
+    }, 'the edge to close its connections');
     this.#taken = this.connections.length;
   }
 

@@ -8,7 +8,7 @@ import { until } from './until.ts';
 
 /**
  * Counts by short name, those that moved: `edge 200` and `app 200` (responses by status), `error CODE`, `edge connects`,
- * `app connects`, `soft`, `hard`, `handshake TLSv1.3`, `handshake failed`. Those of `app=""` begin with `unnamed `.
+ * `app connects`, `bytes in`, `bytes out`, `soft`, `hard`, `handshake TLSv1.3`, `handshake failed`. Those of `app=""` begin with `unnamed `.
  */
 export type Moved = Record<string, number>;
 
@@ -18,11 +18,15 @@ const names: Record<string, (labels: Record<string, string>) => string> = {
   fly_edge_error_count: ({ code }) => `error ${code}`,
   fly_edge_tcp_connects_count: () => 'edge connects',
   fly_app_tcp_connects_count: () => 'app connects',
+  fly_edge_data_in: () => 'bytes in',
+  fly_edge_data_out: () => 'bytes out',
   fly_app_soft_limit_reached_count: () => 'soft',
   fly_app_hard_limit_reached_count: () => 'hard',
   fly_edge_tls_handshake_time_seconds_count: ({ version }) => `handshake ${version}`,
   fly_edge_tls_handshake_errors: () => 'handshake failed',
 };
+
+const incidental = /connects$|bytes (in|out)$/;
 
 /** Pairs that are equal by status once nothing is in flight. */
 const timed: [count: string, time: string][] = [
@@ -51,8 +55,8 @@ export class Watch {
   }
 
   /**
-   * Fails unless, within a deadline, nothing is in flight any more and exactly these counts moved; connects are compared
-   * only when named. Each error that was counted must have its log line.
+   * Fails unless, within a deadline, nothing is in flight any more and exactly these counts moved; connects and bytes are
+   * compared only when named. Each error that was counted must have its log line.
    */
   async moved(expected: Moved): Promise<void> {
     let last: unknown;
@@ -61,7 +65,7 @@ export class Watch {
     await until(async () => {
       const page = await this.#edge.scrape();
       const now = difference(counts(page), this.#before);
-      for (const name of Object.keys(now)) if (name.endsWith('connects') && !(name in expected)) delete now[name];
+      for (const name of Object.keys(now)) if (incidental.test(name) && !(name in expected)) delete now[name];
       last = { ...now, unrest: unrest(page), lines: linesByCode(this.#edge, this.#lines) };
       return isDeepStrictEqual(last, wanted);
     }, '').catch(() => {});
@@ -98,6 +102,9 @@ function unrest(page: Page): string[] {
       if (ended !== value) found.push(`${count} ${JSON.stringify(labels)}: ${value} begun, ${ended} ended`);
     }
   }
+  const connects = sum(page, 'fly_app_tcp_connects_count');
+  const times = sum(page, 'fly_app_connect_time_seconds_count');
+  if (connects !== times) found.push(`${connects} connects to instances, ${times} timed`);
   return found;
 }
 

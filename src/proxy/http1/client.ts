@@ -1,9 +1,11 @@
 import { clock } from '../clock.ts';
 import type { Context, Routes } from '../context.ts';
+import { drainSilence, drainWindow } from '../drain.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { Lingering } from '../listener/lingering.ts';
 import type { App, Route } from '../routing/route.ts';
+import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
 import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -56,6 +58,8 @@ export class HttpClient implements Protocol {
   /** Bytes are being worked through: an exchange that ends meanwhile must not start the next one itself. */
   #working = false;
   #served = false;
+  /** In `clock` milliseconds; of meaning while the generation drains. */
+  #leaveAt = 0;
   halfClosed = false;
 
   constructor(connection: ClientConnection, context: Context, port: HttpPort, secure: boolean, named: App | null) {
@@ -65,7 +69,7 @@ export class HttpClient implements Protocol {
     this.#port = port;
     this.#named = named;
     this.#exchange = new Exchange(this, context);
-    connection.deadline = clock.now + port.headersReadTimeout;
+    this.#idle();
   }
 
   // ---- bytes ----
@@ -120,6 +124,10 @@ export class HttpClient implements Protocol {
         this.#state = State.exchange;
         start = this.#exchange.begin(head, buffer, start + length, end, this.#headStartedAt);
         if (start < end) this.#headStartedAt = performance.now();
+      } else if (length === 0 && end - start === 2 && buffer[start] === CR) {
+        // An empty line alone is forgiven (RFC 9112 2.2), and begins no head: the connection stays idle.
+        this.#state = State.idle;
+        start = end;
       } else if (length === 0) {
         this.#partialHead.begin(buffer, start, end);
         this.connection.deadline = clock.now + this.#port.headersReadTimeout;
@@ -204,7 +212,7 @@ export class HttpClient implements Protocol {
       return;
     }
     this.#state = State.idle;
-    this.connection.deadline = clock.now + this.#port.idleTimeout;
+    this.#idle();
     if (this.#working) return;
     this.#next();
     if (this.#state === State.idle) this.#endIfHalfClosed();
@@ -271,8 +279,22 @@ export class HttpClient implements Protocol {
     else this.#over();
   }
 
-  /** A drain ends what is idle; what is busy says `Connection: close` with its answer. */
+  /** The next answer says `Connection: close`; what the client pipelined before that is answered first. */
+  get leaving(): boolean {
+    return this.#context.draining && clock.now >= this.#leaveAt && this.#pipelined === null;
+  }
+
   drain(): void {
-    if (this.#state === State.idle && this.#served) this.#over();
+    if (this.#context.handover) {
+      this.#leaveAt = clock.now + Math.random() * drainWindow;
+      if (this.#state === State.idle) this.#idle();
+    } else if (this.#state === State.idle) this.#over();
+  }
+
+  /** Between requests: how long the next one may take to come. */
+  #idle(): void {
+    const { connection } = this;
+    const patience = this.#served ? this.#port.idleTimeout : this.#port.headersReadTimeout;
+    connection.deadline = clock.now + (this.#context.draining ? Math.min(patience, drainSilence) : patience);
   }
 }

@@ -14,7 +14,7 @@ import { type RequestHead, ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { requestId } from './request-id.ts';
 import { type Forwarding, writeRequestHead } from './request-writer.ts';
-import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
 
 const State = {
   /** No request. */
@@ -33,9 +33,6 @@ type State = (typeof State)[keyof typeof State];
 
 /** RFC 9110 9.2.2. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-/** Up to this, head and body go out as one string in one write; above it the copy into a string costs more. */
-const joinLimit = 16 * 1024;
 
 /** A request that can't be repeated gets a pooled connection only when it was used this recently (milliseconds). */
 const freshEnough = 1_000;
@@ -86,7 +83,6 @@ export class Exchange implements Seeker, UpstreamUser {
   #keepAfter = false;
   #dechunk = false;
   #lastInstance = '';
-  #tunnel: Tunnel | null = null;
 
   constructor(client: HttpClient, context: Context) {
     this.#client = client;
@@ -211,9 +207,11 @@ export class Exchange implements Seeker, UpstreamUser {
   }
 
   clientDrained(): void {
-    if (this.#state !== State.responding) return;
+    if (this.#state !== State.responding && this.#state !== State.waiting) return;
     const connection = this.#connection!;
-    connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
+    if (this.#state === State.responding) {
+      connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
+    }
     connection.socket.resume();
   }
 
@@ -227,19 +225,13 @@ export class Exchange implements Seeker, UpstreamUser {
     if (this.#client.halfClosed || waitsForBody || waitsForReader) {
       if (clock.now - connection.movedAt >= patience) {
         if (this.#client.halfClosed) connection.reset();
-        else this.#fail(errors.requestTimeout, waitsForBody ? 'body' : 'reader');
+        else this.#fail(waitsForBody ? errors.requestTimeout : errors.idleTimeout, waitsForBody ? 'body' : 'reader');
         return;
       }
       connection.deadline = Math.min(connection.movedAt + patience, clock.now + patience);
       return;
     }
     connection.deadline = clock.now + patience;
-  }
-
-  /** The drain's deadline: nothing more will be waited for. */
-  cut(): void {
-    this.#tunnel?.cut();
-    if (this.#state !== State.tunnel) this.#client.connection.reset();
   }
 
   // ---- from the balancer ----
@@ -368,7 +360,7 @@ export class Exchange implements Seeker, UpstreamUser {
       const length = head.parse(buffer, start, end, headSize, headCount);
       if (length === 0) {
         this.#partialHead.begin(buffer, start, end);
-        return true;
+        break;
       }
       if (length < 0) {
         this.#fail(errors.badResponse, length === -2 ? 'head too large' : head.fault);
@@ -379,13 +371,17 @@ export class Exchange implements Seeker, UpstreamUser {
       if (head.status >= 200) return this.#answer(buffer, start, end);
       if (this.#minor === 1) this.#client.connection.send(writeInterimHead(head));
     }
-    return true;
+    return !this.#client.connection.socket.writableNeedDrain;
   }
 
   #answer(buffer: Buffer, start: number, end: number): boolean {
-    const { limits, draining } = this.#context;
+    const { limits } = this.#context;
     const framing = head.frame(this.#method);
     this.#dechunk = mustDechunk(framing, this.#minor);
+    if (this.#dechunk && !onlyChunked(head)) {
+      this.#fail(errors.badResponse, 'a transfer coding that HTTP/1.0 has no field for');
+      return false;
+    }
     this.response.begin(framing, head.contentLength, limits.headSize, this.#dechunk);
     const bodyEnd = this.response.push(buffer, start, end);
     if (bodyEnd < 0) {
@@ -393,19 +389,19 @@ export class Exchange implements Seeker, UpstreamUser {
       return false;
     }
     this.#keepAfter =
-      this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !draining;
+      this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaving;
     const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
-    const text = writeResponseHead(head, this.#route!, this.#id, after, this.#dechunk);
+    const text = writeResponseHead(head, this.#route!, this.#id, after, this.#minor === 0);
     this.#beginInstance(head.status);
     this.#beginAnswer(head.status);
     this.#state = State.responding;
     const reusable = head.keepAlive && bodyEnd === end;
     const { connection: client } = this.#client;
     if (bodyEnd === start) client.send(text);
-    else if (this.#dechunk || bodyEnd - start > joinLimit) {
+    else if (this.#dechunk || bodyEnd - start > head.text.length - head.length) {
       client.send(text);
       this.#write(buffer, start, bodyEnd);
-    } else client.send(text + buffer.latin1Slice(start, bodyEnd));
+    } else client.send(text + head.text.slice(head.length, head.length + bodyEnd - start));
     this.#reusable = reusable;
     return this.#afterWrite(bodyEnd === end);
   }
@@ -476,7 +472,6 @@ export class Exchange implements Seeker, UpstreamUser {
       if (error !== null) this.#report(error, '');
       this.#log(error, tunnel.bytesIn, tunnel.bytesOut);
     });
-    this.#tunnel = tunnel;
     client.handOver(tunnel);
     return start < end ? tunnel.upstreamBytes(buffer, start, end) : true;
   }
@@ -535,7 +530,7 @@ export class Exchange implements Seeker, UpstreamUser {
 
   #answerError(error: EdgeError, detail: string): void {
     this.#report(error, detail);
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#context.draining && error.status !== 400;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving && error.status !== 400;
     const text = errorAnswer(error, this.#route, this.#id, this.#connectionField(), this.#method === 'HEAD');
     this.#beginAnswer(error.status);
     this.#client.connection.send(text);
@@ -546,7 +541,7 @@ export class Exchange implements Seeker, UpstreamUser {
     const port = route.port.httpsPort === 443 ? '' : `:${route.port.httpsPort}`;
     const path = request.text.slice(request.pathStart, request.pathEnd);
     const location = `https://${request.host}${port}${path === '*' ? '/' : path}`;
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#context.draining;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving;
     this.#beginAnswer(301);
     this.#client.connection.send(redirectAnswer(location, route, this.#id, this.#connectionField()));
     this.#end(null);

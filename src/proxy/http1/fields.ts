@@ -20,8 +20,10 @@ const latin1Slice: (start: number, end: number) => string = (Buffer.prototype as
  */
 export abstract class Head {
   fault: Fault | '' = '';
-  /** The head as latin1. All offsets index into it. */
+  /** The head as latin1; of a response, what follows it too, up to `tailLimit`. All offsets index into it. */
   text = '';
+  /** Bytes of the head in `text`, through its empty line. */
+  length = 0;
   minor: 0 | 1 = 1;
   /** How many fields there are. */
   count = 0;
@@ -43,6 +45,8 @@ export abstract class Head {
   /** The end of what may be read, and what it means to arrive there. */
   protected limit = 0;
   protected atLimit = INCOMPLETE;
+  /** Bytes after the head that `text` may take along. */
+  protected tail = 0;
 
   protected begin(start: number, end: number, maxSize: number, maxCount: number): void {
     this.fault = '';
@@ -146,7 +150,9 @@ export abstract class Head {
     this.count = count;
     this.seen = seen;
     this.repeated = repeated;
-    this.text = latin1Slice.call(buf, origin, i);
+    this.length = i - origin;
+    const { tail } = this;
+    this.text = latin1Slice.call(buf, origin, tail > 0 && limit - i <= tail ? limit : i);
     return i;
   }
 

@@ -163,8 +163,12 @@ function targetFault(byte: number): Fault {
   return byte === CR ? 'bad-request-line' : 'bad-target';
 }
 
+/** A body up to this comes with its head in one string, and leaves with it in one write; above it that would cost more. */
+const tailLimit = 16 * 1024;
+
 /** The head of a response (RFC 9112 4). */
 export class ResponseHead extends Head {
+  protected override tail = tailLimit;
   status = 0;
   reasonStart = 0;
   reasonEnd = 0;

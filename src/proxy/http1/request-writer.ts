@@ -2,6 +2,7 @@ import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
 import { Id, type RequestHead } from './head.ts';
+import { authorityEnd, authorityStart } from './target.ts';
 
 /** Who asks, as the instance is told: the part of a request's head that is the same for all of a connection. */
 export interface Forwarding {
@@ -100,7 +101,11 @@ export function writeRequestHead(
   let run = -1;
   if (head.minor === 1 && count > 0 && head.pathStart === head.method.length + 1 && head.pathEnd === bounds[0]! - 11) {
     run = 0;
-  } else out = `${head.method} ${text.slice(head.pathStart, head.pathEnd)} HTTP/1.1\r\n`;
+  } else {
+    out = `${head.method} ${text.slice(head.pathStart, head.pathEnd)} HTTP/1.1\r\n`;
+    // What 1.0 may lack, 1.1 must have, even if it says nothing (RFC 9110 7.2).
+    if (head.minor === 0 && !ids.subarray(0, count).includes(Id.host)) out += `Host: ${authorityOf(head.target)}\r\n`;
+  }
   let forwarded = false;
   for (let i = 0; i < count; i++) {
     const fieldId = ids[i];
@@ -128,10 +133,11 @@ export function writeRequestHead(
   return `${out}\r\n`;
 }
 
+const thousands = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
 let second = -1;
 let secondText = '';
 
-/** @param at milliseconds of `performance.now()`. In two parts: a number of 16 digits is slow to write. */
+/** @param at milliseconds of `performance.now()`. In parts: a number of 16 digits is slow to write. */
 function unixMicroseconds(at: number): string {
   const microseconds = Math.round((performance.timeOrigin + at) * 1000);
   const whole = Math.floor(microseconds / 1e6);
@@ -139,7 +145,14 @@ function unixMicroseconds(at: number): string {
     second = whole;
     secondText = String(whole);
   }
-  return secondText + String(1_000_000 + (microseconds - whole * 1e6)).slice(1);
+  const rest = microseconds - whole * 1e6;
+  return secondText + thousands[Math.floor(rest / 1000)]! + thousands[rest % 1000]!;
+}
+
+/** The authority of an absolute-form target, '' of any other. */
+function authorityOf(target: string): string {
+  const start = authorityStart(target);
+  return start < 0 ? '' : target.slice(start, authorityEnd(target, start));
 }
 
 /** Where the last field's line ends: before the empty line. */

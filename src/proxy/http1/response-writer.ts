@@ -19,23 +19,26 @@ function named(head: ResponseHead, field: number, names: { has(name: string): bo
 }
 
 /** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
-function kept(head: ResponseHead, i: number, route: Route, dechunk: boolean): boolean {
+function kept(head: ResponseHead, i: number, route: Route, toOld: boolean): boolean {
   const id = head.ids[i]!;
   if (passes[id] === 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
   if (id === Id.fly && named(head, i, requestIdField)) return false;
-  if (dechunk && (id === Id.transferEncoding || id === Id.trailer)) return false;
+  if (toOld && (id === Id.transferEncoding || id === Id.trailer)) return false;
   if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
   return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
 }
 
-/** The head as the client gets it: the instance's fields in their order and bytes, then ours. */
+/**
+ * The head as the client gets it: the instance's fields in their order and bytes, then ours.
+ * @param toOld the client speaks HTTP/1.0, which must get no Transfer-Encoding (RFC 9112 6.1).
+ */
 export function writeResponseHead(
   head: ResponseHead,
   route: Route,
   requestId: string,
   after: After,
-  dechunk: boolean,
+  toOld: boolean,
 ): string {
   const { text, bounds, count } = head;
   let out: string;
@@ -45,18 +48,18 @@ export function writeResponseHead(
     out = '';
     run = 0;
   } else {
-    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : text.length - 2)}`;
+    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : head.length - 2)}`;
     run = -1;
   }
   for (let i = 0; i < count; i++) {
-    if (kept(head, i, route, dechunk)) {
+    if (kept(head, i, route, toOld)) {
       if (run < 0) run = bounds[4 * i]!;
     } else if (run >= 0) {
       out += text.slice(run, bounds[4 * i]);
       run = -1;
     }
   }
-  if (run >= 0) out += text.slice(run, text.length - 2);
+  if (run >= 0) out += text.slice(run, head.length - 2);
   out += route.responseSuffix;
   if (!route.port.httpOptions.pristine) out += `Fly-Request-Id: ${requestId}\r\n`;
   if (head.status === 101) return `${out}Connection: Upgrade\r\n${upgradeLine(head)}\r\n`;
@@ -65,7 +68,7 @@ export function writeResponseHead(
 
 /** An interim response (RFC 9110 15.2) passes with its fields and nothing of ours. */
 export function writeInterimHead(head: ResponseHead): string {
-  return head.minor === 1 ? head.text : `HTTP/1.1${head.text.slice(8)}`;
+  return `HTTP/1.1${head.text.slice(8, head.length)}`;
 }
 
 function upgradeLine(head: ResponseHead): string {
@@ -79,4 +82,13 @@ function upgradeLine(head: ResponseHead): string {
 /** Whether the body must lose its chunks: HTTP/1.0 knows none (RFC 9112 6.1). */
 export function mustDechunk(framing: Framing, clientMinor: 0 | 1): boolean {
   return framing === Framing.chunked && clientMinor === 0;
+}
+
+/** Whether chunked is the only transfer coding: without its chunks the body is then the content itself. */
+export function onlyChunked(head: ResponseHead): boolean {
+  for (let i = 0; i < head.count; i++) {
+    if (head.ids[i] !== Id.transferEncoding) continue;
+    return head.text.slice(head.bounds[4 * i + 2], head.bounds[4 * i + 3]).toLowerCase() === 'chunked';
+  }
+  return false;
 }

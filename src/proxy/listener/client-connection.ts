@@ -53,6 +53,8 @@ export class ClientConnection implements SocketOwner, Swept {
   closed = false;
   /** When bytes were last seen to move in either direction, to the second. */
   movedAt = clock.now;
+  /** Nothing is read before the first `resume`. */
+  paused = true;
   #countedIn = 0;
   #countedOut = 0;
   #seenIn = 0;
@@ -107,11 +109,14 @@ export class ClientConnection implements SocketOwner, Swept {
 
   /** Reading goes on after `onBytes` said false. */
   resume(): void {
-    if (!this.closed) this.socket.resume();
+    if (!this.paused || this.closed) return;
+    this.paused = false;
+    this.socket.resume();
   }
 
   /** Reading stops; for a protocol that hands over to another one in the middle. */
   pause(): void {
+    this.paused = true;
     this.socket.pause();
   }
 
@@ -125,7 +130,9 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {
-    return this.protocol.onBytes(buffer, start, end);
+    const more = this.protocol.onBytes(buffer, start, end);
+    if (!more) this.paused = true;
+    return more;
   }
 
   onEnd(): void {

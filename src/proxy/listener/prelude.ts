@@ -41,7 +41,7 @@ export class Prelude implements Protocol {
     if (this.#state === State.proxyHeader) this.#readProxyHeader();
     if (this.#state === State.postgres) this.#readPostgres();
     // Who took over has said whether to read on.
-    return this.#state !== State.over || !this.#connection.socket.isPaused();
+    return this.#state !== State.over || !this.#connection.paused;
   }
 
   #readProxyHeader(): void {
@@ -119,6 +119,7 @@ export class Prelude implements Protocol {
   #refuse(error: EdgeError, detail: string): void {
     this.#state = State.over;
     const series = this.#listener.only?.app.series ?? this.#context.unnamed;
+    if (this.#listener.only !== null) this.#connection.name(series);
     series.failed(error);
     this.#context.host.error(error, series.app, '', '', detail);
     Lingering.begin(this.#connection);

@@ -24,6 +24,8 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   #state: State = State.seeking;
   #attempts = 0;
   #upstream: Upstream | null = null;
+  /** The last one that was tried, for the log. */
+  #instance = '';
   #upstreamConnection: UpstreamConnection | null = null;
 
   /** @param early bytes that came with the prelude. */
@@ -44,6 +46,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   assigned(upstream: Upstream): void {
     const { limits, sweep } = this.#context;
     this.#upstream = upstream;
+    this.#instance = upstream.instance;
     this.#attempts++;
     this.#state = State.connecting;
     this.#upstreamConnection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
@@ -129,6 +132,6 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const { series } = this.#route.app;
     if (!error.counted) return;
     series.failed(error);
-    this.#context.host.error(error, series.app, this.#upstream?.instance ?? '', '', detail);
+    this.#context.host.error(error, series.app, this.#instance, '', detail);
   }
 }

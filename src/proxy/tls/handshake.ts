@@ -1,9 +1,10 @@
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { Lingering } from '../listener/lingering.ts';
 import type { Listener } from '../listener/listener.ts';
+import type { TcpSocket } from '../listener/tcp-socket.ts';
 import type { Route } from '../routing/route.ts';
 import { alertRecord, alerts } from './alert.ts';
 import { alpnFor } from './alpn.ts';
@@ -20,6 +21,21 @@ const State = {
 type State = (typeof State)[keyof typeof State];
 
 const postgres = ['postgresql'];
+
+/** The TCP socket below closes first, and would not know why: a tunnel passes a client's RST on only when it is told. */
+class SecureSocket extends TLSSocket {
+  readonly #tcp: TcpSocket;
+
+  constructor(tcp: TcpSocket, options: TLSSocketOptions) {
+    super(tcp, options);
+    this.#tcp = tcp;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#tcp.failure ??= error;
+    super._destroy(error, callback);
+  }
+}
 
 /**
  * A TLS handshake: the ClientHello is read here first, since the server name decides certificate, versions and
@@ -96,7 +112,7 @@ export class Handshake implements Protocol {
     tcp.pause();
     tcp.unshift(this.#bytes);
     this.#bytes = Buffer.alloc(0);
-    const socket = new TLSSocket(tcp, {
+    const socket = new SecureSocket(tcp, {
       isServer: true,
       secureContext: this.#listener.certificates.contextFor(pair, versions, ticketKey),
       ...(protocols.length > 0 && { ALPNProtocols: protocols }),
