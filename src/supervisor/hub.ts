@@ -4,8 +4,9 @@ import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../metrics/merge.ts';
 import { InFlight } from './in-flight.ts';
-import { type LeaseStep, Leases } from './leases.ts';
+import { type LeaseSnapshot, type LeaseStep, Leases } from './leases.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
+import type { ToSuccessor, Values } from './succession.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
 /** A worker, wherever it is. */
@@ -16,9 +17,15 @@ export interface HubWorker {
   flush(): Promise<void>;
 }
 
+/** `index` of what counts without carrying traffic: the supervisor itself. */
+export const ownIndex = -1;
+
 /** In-flight counts of other workers are passed on at most this often. */
 const relayInterval = 20;
 const remindInterval = 100;
+
+/** A supervisor that takes over hears all that is said here. */
+type Listener = (message: ToSuccessor) => void;
 
 export class Hub {
   readonly #store: Store;
@@ -28,11 +35,21 @@ export class Hub {
   readonly #inFlight = new InFlight();
   readonly #reminder: NodeJS.Timeout;
   #relay: NodeJS.Timeout | null = null;
-  #lastWorker = 0;
+  #lastWorker: number;
+  #successor: Listener | null = null;
+  /** The successor leads: what is said here is its to answer. */
+  #relaying = false;
+  /** What is asked before the predecessor's leases are known; null when there is nothing to wait for. */
+  #deferred: (() => void)[] | null;
 
-  constructor(store: Store, log: Log) {
+  /**
+   * @param lastWorker of a predecessor, whose values are to come.
+   */
+  constructor(store: Store, log: Log, lastWorker: number | null) {
     this.#store = store;
     this.#log = log;
+    this.#lastWorker = lastWorker ?? 0;
+    this.#deferred = lastWorker === null ? null : [];
     this.#reminder = setInterval(() => this.#send(this.#leases.remind()), remindInterval);
   }
 
@@ -41,16 +58,36 @@ export class Hub {
     return ++this.#lastWorker;
   }
 
+  get lastWorker(): number {
+    return this.#lastWorker;
+  }
+
   join(worker: HubWorker): void {
     const { id, colour, generation } = worker.identity;
-    this.#workers.set(id, worker);
     this.#store.attach({ id, colour, generation });
+    this.adopt(worker);
+    this.#successor?.({ type: 'joined', worker: worker.identity });
+  }
+
+  /** A worker that the store knows already. */
+  adopt(worker: HubWorker): void {
+    const { id, index } = worker.identity;
+    this.#workers.set(id, worker);
+    if (index === ownIndex) return;
     this.#leases.join(id);
     this.#inFlight.join(id);
   }
 
   message(worker: HubWorker, message: FromWorker): void {
     const { id } = worker.identity;
+    const lease = message.type === 'lease' || message.type === 'release';
+    if (this.#relaying || !lease) this.#successor?.({ type: 'message', worker: id, message });
+    if (this.#relaying) return;
+    if (lease && this.#deferred !== null) this.#deferred.push(() => this.#handle(id, message));
+    else this.#handle(id, message);
+  }
+
+  #handle(id: number, message: FromWorker): void {
     switch (message.type) {
       case 'counts': {
         const fault = message.counts === null ? null : this.#store.apply(id, message.counts);
@@ -62,7 +99,7 @@ export class Hub {
         break;
       }
       case 'lease':
-        this.#send(this.#leases.lease(id, message.key, message.want));
+        if (this.#workers.has(id)) this.#send(this.#leases.lease(id, message.key, message.want));
         break;
       case 'release':
         this.#send(this.#leases.release(id, message.key, message.permits));
@@ -73,10 +110,44 @@ export class Hub {
   leave(worker: HubWorker): void {
     const { id } = worker.identity;
     this.#workers.delete(id);
+    this.#successor?.({ type: 'left', worker: id });
     this.#store.detach(id);
     this.#inFlight.leave(id);
     this.#relaySoon();
     this.#send(this.#leases.leave(id));
+  }
+
+  // To another supervisor
+
+  /** All values up to now; from now on `successor` hears what workers count. */
+  handOver(successor: Listener): Values {
+    this.#successor = successor;
+    const workers = [...this.#workers.values()].map(({ identity }) => identity);
+    return { type: 'values', store: this.#store.snapshot(), workers, inFlight: this.#inFlight.snapshot() };
+  }
+
+  /** The successor will not be: all stays here. */
+  keep(): void {
+    this.#successor = null;
+  }
+
+  /** The successor leads. */
+  relay(): void {
+    this.#relaying = true;
+    this.close();
+    this.#successor?.({ type: 'sharing', leases: this.#leases.snapshot() });
+  }
+
+  /** What the successor says to a worker. */
+  deliver(worker: number, message: ToWorker): void {
+    this.#workers.get(worker)?.send(message);
+  }
+
+  /** The permits that the predecessor's workers hold. */
+  shareLeases(snapshot: LeaseSnapshot): void {
+    this.#send(this.#leases.adopt(snapshot));
+    for (const handle of this.#deferred ?? []) handle();
+    this.#deferred = null;
   }
 
   /** From now on a plan's hard limits hold over all workers; an upstream without one needs no lease. */
@@ -117,10 +188,12 @@ export class Hub {
   }
 
   #send(steps: LeaseStep[]): void {
+    if (this.#relaying) return;
     for (const { worker, ...message } of steps) this.#workers.get(worker)?.send(message);
   }
 
   #relaySoon(): void {
+    if (this.#relaying) return;
     this.#relay ??= setTimeout(() => {
       this.#relay = null;
       for (const [id, upstreams] of this.#inFlight.changes())

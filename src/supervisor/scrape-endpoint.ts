@@ -9,12 +9,13 @@ import { version } from './version.ts';
 export class ScrapeEndpoint {
   readonly #server: Server;
   #socket: ListeningSocket | null = null;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(options: Omit<ScrapeOptions, 'append'>) {
     this.#server = createScrapeServer({ ...options, append: processSeries(version) });
   }
 
-  /** Null before `open`. */
+  /** Null while it does not listen. */
   get socket(): ListeningSocket | null {
     return this.#socket;
   }
@@ -24,15 +25,32 @@ export class ScrapeEndpoint {
     const socket = inherited ?? (await openListeningSocket('metrics', host, port, true));
     if ('fault' in socket) return `[metrics] listen: ${socket.fault}`;
     return new Promise((resolve) => {
-      this.#server.once('error', (error) => resolve(`[metrics] listen: ${bindFault(host, port, error)}`));
+      const failed = (error: Error) => resolve(`[metrics] listen: ${bindFault(host, port, error)}`);
+      this.#server.once('error', failed);
       this.#server.listen(socket.handle, () => {
+        this.#server.off('error', failed);
         this.#socket = socket;
         resolve(null);
       });
     });
   }
 
+  /** Leaves the scrapes to another process that has the socket; those that are being answered are finished. */
+  suspend(): void {
+    this.#server.close();
+    this.#socket = null;
+    // A scraper that kept its connection would go on reading values that grow elsewhere.
+    this.#idle = setInterval(() => this.#server.closeIdleConnections(), 10);
+  }
+
+  /** After `suspend`, when the other process is gone. */
+  resume(plan: Plan): Promise<string | null> {
+    clearInterval(this.#idle);
+    return this.open(plan);
+  }
+
   close(): void {
+    clearInterval(this.#idle);
     this.#server.close();
     this.#server.closeAllConnections();
   }

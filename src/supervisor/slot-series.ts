@@ -2,10 +2,11 @@
 
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
-import type { Colour, Counts } from './messages.ts';
+import { type Hub, type HubWorker, ownIndex } from './hub.ts';
+import type { Colour } from './messages.ts';
 import { slotStates } from './slot.ts';
 import type { SlotStatus } from './status.ts';
-import type { ExitCause } from './worker-process.ts';
+import type { ExitCause, WorkerIdentity } from './worker-process.ts';
 
 /**
  * served   the new slot took over
@@ -18,14 +19,25 @@ const flipResults: readonly FlipResult[] = ['served', 'refused', 'failed'];
 const causes: readonly ExitCause[] = ['exit', 'signal', 'hang'];
 const liveStates = slotStates.filter((state) => state !== 'ended');
 
-/** Of one colour. */
-export class SlotSeries {
-  readonly colour: Colour;
+/** Of one colour: what counts for the hub, like a worker. */
+export class SlotSeries implements HubWorker {
+  readonly identity: WorkerIdentity;
+  readonly #hub: Hub;
+  readonly #slots: () => SlotStatus[];
+  #generation: number;
+  #over = false;
   readonly #recorder: Recorder;
   readonly #versions = new Set<string>();
 
-  constructor(colour: Colour, bounds: readonly number[]) {
-    this.colour = colour;
+  /**
+   * @param generation the colour's newest so far.
+   * @param slots of both colours, now.
+   */
+  constructor(colour: Colour, bounds: readonly number[], hub: Hub, generation: number, slots: () => SlotStatus[]) {
+    this.identity = { id: hub.nextWorkerId(), colour, generation: 0, index: ownIndex };
+    this.#hub = hub;
+    this.#slots = slots;
+    this.#generation = generation;
     this.#recorder = new Recorder(bounds);
     // Born at 0.
     this.#index(M.slotGeneration);
@@ -51,22 +63,35 @@ export class SlotSeries {
   }
 
   started(generation: number): void {
-    this.#recorder.set(this.#index(M.slotGeneration), generation);
+    this.#generation = generation;
   }
 
-  /** What has changed since the last call. @param slots of both colours, now. */
-  collect(slots: SlotStatus[]): Counts | null {
-    const mine = slots.filter(({ colour, state }) => colour === this.colour && state !== 'ended');
-    for (const state of liveStates) {
-      this.#recorder.set(this.#index(M.slotState, state), mine.filter((slot) => slot.state === state).length);
-    }
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Whether another supervisor tells the gauges. */
+  set over(over: boolean) {
+    this.#over = over;
+  }
+
+  async flush(): Promise<void> {
+    const { colour } = this.identity;
+    const slots = this.#over ? [] : this.#slots();
+    const mine = slots.filter((slot) => slot.colour === colour && slot.state !== 'ended');
+    const gauge = (value: number, metric: number, ...own: string[]) =>
+      this.#recorder.set(this.#index(metric, ...own), value);
+    gauge(this.#over ? 0 : this.#generation, M.slotGeneration);
+    for (const state of liveStates) gauge(mine.filter((slot) => slot.state === state).length, M.slotState, state);
     const live = new Set(mine.map(({ version }) => version));
     for (const version of live) this.#versions.add(version);
-    for (const version of this.#versions) {
-      this.#recorder.set(this.#index(M.slotBuildInfo, version), live.has(version) ? 1 : 0);
-    }
-    return this.#recorder.collect();
+    for (const version of this.#versions) gauge(live.has(version) ? 1 : 0, M.slotBuildInfo, version);
+    const counts = this.#recorder.collect();
+    if (counts !== null) this.#hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
   }
+
+  /** Nothing is said to it. */
+  send(): void {}
 
   #index(metric: number, ...own: string[]): number {
     return this.#recorder.series(metric, own);

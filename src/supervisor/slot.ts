@@ -39,6 +39,15 @@ type Health = [key: string, healthy: boolean][];
 /** One that was told to cut its connections and leave has so long. */
 const hurryTimeout = 2_000;
 
+/** How long it may take until all workers of a plan could accept, in ms. */
+function slowestReady({ apps, slots }: Plan): number {
+  const checks = apps.flatMap((app) => app.services.flatMap((service) => service.checks));
+  return slots.readyTimeout + Math.max(0, ...checks.map((check) => check.timeout));
+}
+
+/** How long it may take until they do accept. */
+export const slowestStart = (plan: Plan): number => 2 * slowestReady(plan);
+
 /** One generation of workers, of one colour and one plan. */
 export class Slot {
   readonly colour: Colour;
@@ -50,6 +59,7 @@ export class Slot {
   restarts = 0;
   /** Connections cut at the end of the drain, or with a worker that died in it. */
   cut = 0;
+  hurried = false;
   /** When its drain began; null before. */
   drainedSince: number | null = null;
   readonly #host: SlotHost;
@@ -69,8 +79,7 @@ export class Slot {
     this.generation = generation;
     this.plan = plan;
     this.#host = host;
-    const checks = plan.apps.flatMap((app) => app.services.flatMap((service) => service.checks));
-    this.#readyTimeout = plan.slots.readyTimeout + Math.max(0, ...checks.map((check) => check.timeout));
+    this.#readyTimeout = slowestReady(plan);
   }
 
   get state(): SlotState {
@@ -137,6 +146,7 @@ export class Slot {
 
   /** Cuts what is left of a drain, so that its counts are still told. */
   hurry(): void {
+    this.hurried = true;
     for (const worker of this.#workers) worker.drain(0, 0, false);
     const timer = setTimeout(() => this.kill(), hurryTimeout);
     void this.ended.then(() => clearTimeout(timer));

@@ -16,7 +16,7 @@ export interface WorkerIdentity {
   id: number;
   colour: Colour;
   generation: number;
-  /** Position in its slot; 0 runs the health checks. */
+  /** Position in its slot; 0 runs the health checks; -1 is the supervisor, which counts too. */
   index: number;
 }
 

@@ -59,7 +59,7 @@ test('the other slot serves, and the first one drains until its last connection 
   const before = Number(await ask(old, 'pid'));
   expect(await supervisor.restart()).toEqual({
     changes: [
-      expect.stringMatching(/^slot green, generation 2, serves; generation 1 drains, with \d connections$/),
+      'slot green, generation 2, serves; generation 1 drains',
       expect.stringMatching(/^version: \d/),
       'apps: 1',
       'instances: 1',
