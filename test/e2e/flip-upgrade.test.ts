@@ -1,10 +1,11 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, get } from 'node:http';
 import net from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type Config, config, instance } from '../cli/helpers.ts';
+import { bin, type Config, config, instance, run } from '../cli/helpers.ts';
 import { type Page, sum } from '../helpers/exposition.ts';
 import { alive, Installation } from '../helpers/installation.ts';
+import { load } from '../helpers/keep-alive-load.ts';
 import { until } from '../helpers/until.ts';
 
 // Each test starts several edges.
@@ -30,41 +31,6 @@ async function holding() {
   return { port, release, held: () => held, most: () => most };
 }
 
-/** GETs over kept connections until it is told to stop; all of them must succeed. */
-function load({ http }: Config, connections: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  let over = false;
-  let succeeded = 0;
-  const failures: unknown[] = [];
-  const one = () =>
-    new Promise<void>((resolve) => {
-      const request = get({ host: '127.0.0.1', port: http, agent }, (response) => {
-        response.resume().on('end', () => {
-          if (response.statusCode === 200) succeeded++;
-          else failures.push(response.statusCode);
-          resolve();
-        });
-      });
-      request.on('error', (error) => {
-        failures.push(error);
-        resolve();
-      });
-    });
-  const clients = Array.from({ length: connections }, async () => {
-    while (!over) await one();
-  });
-  return {
-    succeeded: () => succeeded,
-    async stop() {
-      over = true;
-      await Promise.all(clients);
-      agent.destroy();
-      expect(failures).toEqual([]);
-      return succeeded;
-    },
-  };
-}
-
 const fetchText = async ({ http }: Config, path = '/') => (await fetch(`http://127.0.0.1:${http}${path}`)).text();
 
 test('an upgrade under load loses no request and no count, and one after the other works', async () => {
@@ -72,7 +38,7 @@ test('an upgrade under load loses no request and no count, and one after the oth
   const made = await config(await instance(), { workers: 2 });
   const edge = await installation.serve(made);
   const first = (await edge.status()).pid;
-  const clients = load(made, 4);
+  const clients = load(made.http, 4);
   let last = 0;
   const pids = [first];
   for (const [version, served] of [
@@ -138,7 +104,13 @@ test('what the old supervisor drains is shown, counted and limited by the new on
 });
 
 test.for([
-  ['a syntax error', 'src/supervisor/supervisor.ts', 'export class Supervisor', 'export klass Supervisor', ''],
+  [
+    'a syntax error',
+    'src/supervisor/supervisor.ts',
+    'export class Supervisor',
+    'export klass Supervisor',
+    'Supervisor',
+  ],
   ['a module that is not there', 'src/proxy/worker.ts', "'./data-plane.ts'", "'./elsewhere.ts'", 'before it was ready'],
   [
     'a worker that crashes',
@@ -183,7 +155,7 @@ test.for([
   const { pid } = await edge.status();
   expect(await fetchText(made)).toBe('hello\n');
   installation.change(file!, from!, to!);
-  const clients = load(made, 2);
+  const clients = load(made.http, 2);
   const { code, stderr, stdout } = await installation.run('upgrade', '--config', made.file);
   expect(stdout).toBe('');
   expect(stderr).toContain(reason);
@@ -276,4 +248,23 @@ test('after SIGKILL of the supervisor workers end, ports are free, and a new run
   const next = await installation.serve(made);
   expect(await fetchText(made)).toBe('hello\n');
   expect(responses(await next.scrape())).toBe(1);
+});
+
+const namespaces = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
+
+test.skipIf(!namespaces)('as process 1 of a container it refuses to be replaced, and says so', async () => {
+  const made = await config(await instance());
+  const args = ['--pid', '--fork', '--kill-child', process.execPath, bin, 'run', '--config', made.file];
+  const container = spawn('unshare', args, { stdio: 'ignore' });
+  onTestFinished(async () => {
+    const ended = once(container, 'exit');
+    container.kill('SIGKILL');
+    await ended;
+  });
+  await until(async () => (await fetchText(made).catch(() => '')) === 'hello\n', 'the edge serves');
+  const { code, stderr } = await run('upgrade', '--config', made.file);
+  expect(stderr).toContain('its end, as process 1, would end the container');
+  expect(code).toBe(1);
+  expect(await run('restart', '--config', made.file)).toMatchObject({ code: 0 });
+  expect(await fetchText(made)).toBe('hello\n');
 });
