@@ -20,7 +20,7 @@ export function successorCommand(program: Command): void {
         process.exitCode = await succeed(config);
       } catch (error) {
         // The version on disk is broken: whoever asked for the upgrade is told.
-        process.exitCode = await refuse((error as Error).message);
+        process.exitCode = await refuse(`the version on disk is broken: ${placed(error as Error)}`);
       }
     });
 }
@@ -34,6 +34,11 @@ async function succeed(config: string): Promise<ExitCode> {
   const predecessor = await Predecessor.meet(slowestStart(plan));
   if (typeof predecessor === 'string') return refuse(predecessor);
   return serve(plan, config, () => {}, predecessor);
+}
+
+/** Node tells the place of a syntax error in the first line of the stack alone. */
+function placed({ name, message, stack = '' }: Error): string {
+  return name === 'SyntaxError' ? `${stack.slice(0, stack.indexOf('\n'))}: ${message}` : message;
 }
 
 function refuse(reason: string): Promise<ExitCode> {
