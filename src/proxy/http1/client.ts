@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { clock } from '../clock.ts';
 import type { Context, Routes } from '../context.ts';
 import { drainSilence, drainWindow } from '../drain.ts';

@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { clock } from '../clock.ts';
 import type { EdgeSeries } from '../series.ts';
 import type { Swept } from '../sweep.ts';
