@@ -24,7 +24,7 @@ export function demoCommand(program: Command): void {
       await moveToFreePorts(plan);
       const instances = await Promise.all(upstreams(plan).map(startInstance));
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, (status) => announce(plan, status));
+      process.exitCode = await serve(plan, null, (status) => announce(plan, status));
       // They end with their channel.
       for (const instance of instances) instance.disconnect();
     });

@@ -3,16 +3,29 @@ import { version } from '../supervisor/version.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { exitCode } from './exit.ts';
+import { restartCommand } from './restart.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { successorCommand } from './successor.ts';
+import { upgradeCommand } from './upgrade.ts';
 
 const program = new Command('fly-edge')
   .description('An edge proxy for TCP, TLS and HTTP that knows exactly what it did')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-for (const add of [runCommand, checkCommand, statusCommand, stopCommand, demoCommand]) add(program);
+for (const add of [
+  runCommand,
+  checkCommand,
+  restartCommand,
+  upgradeCommand,
+  statusCommand,
+  stopCommand,
+  demoCommand,
+  successorCommand,
+])
+  add(program);
 
 try {
   await program.parseAsync();

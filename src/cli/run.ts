@@ -26,7 +26,7 @@ export function runCommand(program: Command): void {
       if (plan === null) return void (process.exitCode = exitCode.usage);
       // The other commands do without the supervisor and what it loads.
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, announce);
+      process.exitCode = await serve(plan, options.config ?? null, announce);
     });
 }
 

@@ -1,7 +1,11 @@
+import { resolve } from 'node:path';
+import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
+import { Predecessor } from '../supervisor/predecessor.ts';
 import type { Status } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
+import { notifySystemd } from '../supervisor/systemd.ts';
 import { complain, type ExitCode, exitCode } from './exit.ts';
 
 /**
@@ -10,10 +14,22 @@ import { complain, type ExitCode, exitCode } from './exit.ts';
  */
 const sameSignal = 500;
 
-/** Runs an edge until it is told to stop. @param announce called once it serves. */
-export async function serve(plan: Plan, announce: (status: Status) => void): Promise<ExitCode> {
+/**
+ * Runs an edge until it is told to stop.
+ * @param config where the plan comes from; null when there is no file.
+ * @param announce called once it serves.
+ * @param predecessor the supervisor that it replaces.
+ */
+export async function serve(
+  plan: Plan,
+  config: string | null,
+  announce: (status: Status) => void,
+  predecessor: Predecessor | null = null,
+): Promise<ExitCode> {
   const log = eventLog({ process: 'supervisor' });
-  const supervisor = new Supervisor(plan, { log });
+  const load = async (file: string | null) =>
+    file === null ? { plan, faults: [], warnings: [] } : await loadPlan(file);
+  const supervisor = new Supervisor(plan, { log, load, config: config === null ? null : resolve(config), predecessor });
   let signalled = Number.POSITIVE_INFINITY;
   let hurried = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -30,12 +46,15 @@ export async function serve(plan: Plan, announce: (status: Status) => void): Pro
       }
     });
   }
+  process.on('SIGHUP', () => void supervisor.restart());
   const fault = await supervisor.start();
   const stopping = supervisor.status.state === 'stopping';
   if (fault !== null && !stopping) {
-    complain(fault);
+    if (predecessor === null) complain(fault);
+    else await Predecessor.refuse(fault);
     return exitCode.failed;
   }
+  if (!stopping) notifySystemd(['READY=1', `MAINPID=${process.pid}`]);
   if (!stopping) announce(supervisor.status);
   await supervisor.ended;
   flushLogs();

@@ -31,9 +31,9 @@ function text({ version, pid, uptime, state, listeners, metrics, slots, instance
     `metrics on http://${authority(metrics)}/metrics`,
   ];
   for (const slot of slots) {
-    const { colour, generation, connections, restarts } = slot;
+    const { colour, generation, version, connections, restarts } = slot;
     lines.push(
-      `slot ${colour}, generation ${generation}, ${slot.state}, ${connections} connections, ${restarts} restarts`,
+      `slot ${colour}, generation ${generation}, ${slot.state}, version ${version}, ${connections} connections, ${restarts} restarts`,
     );
     for (const worker of slot.workers) {
       lines.push(`  worker ${worker.index}  pid ${worker.pid}  ${worker.state}  ${worker.connections} connections`);

@@ -13,6 +13,7 @@ const path = f.matching(/^[^\0]+$/, 'a path, absolute or relative to edge.toml')
 
 const slots = f.table({
   workers: f.integer(1, 256).optional(),
+  ready_timeout: f.duration.default(20_000),
   max_draining: f.integer(1, 64).default(8),
   drain_timeout: f.duration.default(30_000),
   websocket_drain_timeout: f.duration.default(300_000),

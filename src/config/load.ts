@@ -92,6 +92,7 @@ function slotsOf({ slots }: EdgeFile, toml: TomlFile): SlotsPlan {
   }
   return {
     workers: slots.workers ?? availableParallelism(),
+    readyTimeout: slots.ready_timeout,
     maxDraining: slots.max_draining,
     drainTimeout: slots.drain_timeout,
     websocketDrainTimeout: slots.websocket_drain_timeout,

@@ -36,6 +36,8 @@ export interface GatewayPlan {
 
 export interface SlotsPlan {
   workers: number;
+  /** From the start of a slot until it could accept, besides its health checks' own timeouts. */
+  readyTimeout: number;
   maxDraining: number;
   drainTimeout: number;
   websocketDrainTimeout: number;

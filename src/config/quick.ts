@@ -69,6 +69,7 @@ export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOpt
     log: { access: false },
     slots: {
       workers: availableParallelism(),
+      readyTimeout: 20_000,
       maxDraining: 8,
       drainTimeout: 30_000,
       websocketDrainTimeout: 300_000,

@@ -8,6 +8,8 @@ const scopes = {
   edge: ['app'],
   /** The side towards instances. */
   app: ['app', 'instance'],
+  /** The edge itself: a slot, whatever the app. */
+  slot: [],
 } as const;
 
 export type Scope = keyof typeof scopes;
@@ -28,7 +30,7 @@ interface Row {
 export interface Metric extends Row {
   /** Position in `metrics`. */
   id: number;
-  /** Names of the labels that the recorder gives, in its order: app [, instance] [, own …]. */
+  /** Names of the labels that the recorder gives, in its order: [app] [, instance] [, own …]. */
   labels: readonly string[];
 }
 
@@ -203,6 +205,78 @@ const table = {
     source: 'proxy',
     query: 'sum by (instance) (increase(fly_app_hard_limit_reached_count[1h]))',
   },
+  // Names of our own from here on. Rows are added at the end only: their positions are what processes of different
+  // versions say to each other.
+  slotGeneration: {
+    name: 'fly_slot_generation',
+    type: 'gauge',
+    scope: 'slot',
+    own: [],
+    unit: 'generations',
+    help: 'Number of the newest generation that the slot has had, counted over both slots; 0 before its first.',
+    source: 'supervisor',
+    query: 'max without (proxy_id) (fly_slot_generation)',
+  },
+  slotState: {
+    name: 'fly_slot_state',
+    type: 'gauge',
+    scope: 'slot',
+    own: ['state'],
+    unit: 'generations',
+    help: 'Generations of the slot that are in this state now: starting, ready, accepting or draining.',
+    source: 'supervisor',
+    query: 'fly_slot_state{state="draining"} > 0',
+  },
+  slotBuildInfo: {
+    name: 'fly_slot_build_info',
+    type: 'gauge',
+    scope: 'slot',
+    own: ['version'],
+    unit: 'none',
+    help: '1 while the slot has a generation that runs this version, 0 afterwards.',
+    source: 'supervisor',
+    query: 'fly_slot_build_info == 1',
+  },
+  slotFlips: {
+    name: 'fly_slot_flips_count',
+    type: 'counter',
+    scope: 'slot',
+    own: ['result'],
+    unit: 'flips',
+    help: 'Restarts that were to bring this slot up: served, refused (a configuration, port or process that cannot be had), failed (it never became ready); upgrades too.',
+    source: 'supervisor',
+    query: 'sum by (result) (increase(fly_slot_flips_count[1d]))',
+  },
+  slotDrainTime: {
+    name: 'fly_slot_drain_time_seconds',
+    type: 'histogram',
+    scope: 'slot',
+    own: [],
+    unit: 'seconds',
+    help: 'From the moment that a generation stopped to accept until its last process was gone.',
+    source: 'supervisor',
+    query: 'histogram_quantile(0.9, sum by (le) (rate(fly_slot_drain_time_seconds_bucket[1d])))',
+  },
+  slotDrainCuts: {
+    name: 'fly_slot_drain_cut_count',
+    type: 'counter',
+    scope: 'slot',
+    own: [],
+    unit: 'connections',
+    help: "Connections of clients that were still open at their drain's deadline, and were cut.",
+    source: 'supervisor',
+    query: 'sum(increase(fly_slot_drain_cut_count[1d]))',
+  },
+  slotWorkerRestarts: {
+    name: 'fly_slot_worker_restarts_count',
+    type: 'counter',
+    scope: 'slot',
+    own: ['reason'],
+    unit: 'processes',
+    help: 'Workers that died and were replaced: exit (of themselves), signal (from outside, such as out of memory), hang (no answer for five seconds).',
+    source: 'supervisor',
+    query: 'sum by (reason) (increase(fly_slot_worker_restarts_count[1h]))',
+  },
 } as const satisfies Record<string, Row>;
 
 export const metrics: readonly Metric[] = Object.values(table).map((row: Row, id) => ({
@@ -221,7 +295,7 @@ export const M = Object.fromEntries(Object.keys(table).map((key, id) => [key, id
  * Statuses whose response counters exist, at 0, before the first response. A counter that is first seen at 500 has
  * never increased as far as `increase()` can tell.
  */
-export const bornStatuses: Readonly<Record<Scope, readonly number[]>> = {
+export const bornStatuses: Readonly<Record<'edge' | 'app', readonly number[]>> = {
   edge: [200, 204, 301, 304, 400, 404, 408, 429, 500, 502, 503, 504],
   app: [200, 404, 500],
 };

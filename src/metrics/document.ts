@@ -45,7 +45,7 @@ Eight scrapes may run at once; one more gets a 503.
 | \`app\` | the app; empty for what never named a known one (an unknown Host, a connection without a request) |
 | \`region\`, \`host\` | of this machine, from edge.toml |
 | \`instance\` | the instance; on \`fly_app_*\` only |
-| \`proxy_id\` | the slot that counted: \`blue\` or \`green\` |
+| \`proxy_id\` | the slot that counted, or that is told about: \`blue\` or \`green\` |
 
 Nothing that a stranger sends becomes a label. A series of \`app=""\` belongs to no organization: it is on the whole page only.
 
@@ -72,6 +72,7 @@ of its own is exposed at 0 from the first scrape, in both colours, and so are
 
 - \`fly_edge_http_responses_count\` for the statuses ${bornStatuses.edge.join(', ')};
 - \`fly_app_http_responses_count\` for ${bornStatuses.app.join(', ')};
+- \`fly_slot_flips_count\` and \`fly_slot_worker_restarts_count\` for every result and reason;
 - \`fly_edge_error_count\` for every code, and \`fly_edge_tls_handshake_errors\` for the empty \`servername\`.
 
 Other statuses, server names and TLS versions come up with their first event, in both colours at once.
@@ -102,10 +103,16 @@ ${sections('edge')}
 ## The side towards instances
 
 ${sections('app')}
+## The slots
+
+Names of our own, beside the given ones. They belong to no app, so they are on the whole page only.
+
+${sections('slot')}
 ## The supervisor itself
 
 The whole page ends with series of the supervisor's own process by their usual names: \`process_*\` (CPU, memory,
-descriptors, start time) and \`nodejs_*\` (event loop, heap, garbage collection). They have none of the labels above.
+descriptors, start time) and \`nodejs_*\` (event loop, heap, garbage collection), and \`fly_supervisor_build_info{version}\`,
+which is 1. They have none of the labels above, and begin anew with the process: at an upgrade too.
 `;
 
 if (import.meta.main) writeFileSync(documentPath, document());

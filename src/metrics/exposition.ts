@@ -24,6 +24,7 @@ export function* render(store: Store, apps?: ReadonlySet<string>): Generator<str
   const suffixes = [...store.bounds, Infinity].map((bound) => `,le="${formatNumber(bound)}"} `);
   let piece = '';
   for (const metric of metrics) {
+    if (apps !== undefined && metric.scope === 'slot') continue;
     let header = headerOf(metric);
     for (const series of store.series(metric.id)) {
       if (apps !== undefined && !apps.has(series.labels[0])) continue;

@@ -13,10 +13,10 @@ const escapes: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '"': '\\"' 
 
 export const escapeLabel = (value: string): string => value.replace(/[\\\n"]/g, (c) => escapes[c]);
 
-/** Standard labels between app [, instance] and a metric's own: `app,region,host[,instance],proxy_id[,own …]`. */
+/** Standard labels between app [, instance] and a metric's own: `[app,]region,host[,instance],proxy_id[,own …]`. */
 export function labelNames(metric: Metric): string[] {
   const [app, ...instance] = metric.labels.slice(0, metric.labels.length - metric.own.length);
-  return [app, 'region', 'host', ...instance, 'proxy_id', ...metric.own];
+  return [...(app === undefined ? [] : [app]), 'region', 'host', ...instance, 'proxy_id', ...metric.own];
 }
 
 /** `app="demo",region="iad",…`, without braces. @param values as the recorder gives them. */

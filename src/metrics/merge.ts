@@ -51,6 +51,21 @@ interface Worker {
   readonly at: (Part | null)[];
   readonly parts: Map<Series, Part>;
   readonly owners: Set<Owner>;
+  /** All that it has sent. */
+  readonly definitions: SeriesDefinition[];
+}
+
+/** All values, and what it takes to go on adding what these workers send. Structured clone. */
+export interface StoreSnapshot {
+  series: { metric: number; labels: readonly string[]; blue: Float64Array; green: Float64Array }[];
+  workers: {
+    id: number;
+    colour: Colour;
+    generation: number;
+    definitions: SeriesDefinition[];
+    /** By definition; 0 for histograms. */
+    sums: Float64Array;
+  }[];
 }
 
 /** Opened is counted by the first, closed by the second. */
@@ -92,7 +107,8 @@ export class Store {
   /** A worker begins to count. @param worker its id is unique in the supervisor's life. */
   attach(worker: { id: number; colour: Colour; generation: number }): void {
     const { id, colour, generation } = worker;
-    this.#workers.set(id, { id, colour, generation, at: [], parts: new Map(), owners: new Set() });
+    const made = { at: [], parts: new Map(), owners: new Set<Owner>(), definitions: [] };
+    this.#workers.set(id, { id, colour, generation, ...made });
   }
 
   /** Adds what a worker reports. Whatever is wrong in it is left out, the rest counts; returns the first fault. */
@@ -110,6 +126,7 @@ export class Store {
     if (indexes.length !== amounts.length) return `${indexes.length} indexes for ${amounts.length} amounts`;
     let fault: string | null = null;
     for (const definition of definitions) {
+      worker.definitions.push(definition);
       const wrong = this.#define(worker, definition);
       fault ??= wrong;
     }
@@ -143,6 +160,46 @@ export class Store {
     for (const owner of worker.owners) {
       owner.workers -= 1;
       owner.changed = now;
+    }
+  }
+
+  /** For another store, which goes on from here. */
+  snapshot(): StoreSnapshot {
+    const series = this.#families.flatMap((family) =>
+      [...family.values()].map(({ metric, labels, blue, green }) => ({
+        metric: metric.id,
+        labels,
+        blue: blue.values,
+        green: green.values,
+      })),
+    );
+    const workers = [...this.#workers.values()].map(({ id, colour, generation, definitions, at }) => ({
+      id,
+      colour,
+      generation,
+      definitions,
+      sums: Float64Array.from(definitions, ({ index }) => at[index]?.sum ?? 0),
+    }));
+    return { series, workers };
+  }
+
+  /** Adds another store's values and workers; its bounds are the same. */
+  restore({ series, workers }: StoreSnapshot): void {
+    for (const { metric, labels, blue, green } of series) {
+      const mine = this.#resolve(metrics[metric], labels);
+      for (let i = 0; i < blue.length; i++) {
+        mine.blue.values[i] += blue[i];
+        mine.green.values[i] += green[i];
+      }
+    }
+    for (const { id, colour, generation, definitions, sums } of workers) {
+      this.attach({ id, colour, generation });
+      const worker = this.#workers.get(id)!;
+      this.#apply(worker, { definitions, indexes: new Uint32Array(), amounts: new Float64Array() });
+      for (const [i, { index }] of definitions.entries()) {
+        const part = worker.at[index];
+        if (part) part.sum = sums[i];
+      }
     }
   }
 

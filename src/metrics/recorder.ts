@@ -45,6 +45,11 @@ export class Recorder {
     this.#values[index] -= 1;
   }
 
+  /** Gauge. */
+  set(index: number, value: number): void {
+    this.#values[index] = value;
+  }
+
   /** Counter: one that would fall, or stop being a number, stays. */
   add(index: number, n: number): void {
     if (n > 0 && n < Infinity) this.#values[index] += n;

@@ -1,6 +1,6 @@
 /** Response counters and times by status, without strings on the hot path. */
 
-import { bornStatuses, M, type Scope } from './catalogue.ts';
+import { bornStatuses, M } from './catalogue.ts';
 import type { Recorder } from './recorder.ts';
 
 const firstStatus = 100;
@@ -11,7 +11,9 @@ const unresolved = -1;
 const metricsOf = {
   edge: { responses: M.edgeHttpResponses, time: M.edgeHttpResponseTime },
   app: { responses: M.appHttpResponses, time: M.appHttpResponseTime },
-} as const satisfies Record<Scope, unknown>;
+} as const;
+
+type Scope = keyof typeof metricsOf;
 
 /** One for each app (`edge`, labels [app]) and for each of its instances (`app`, labels [app, instance]). */
 export class StatusSeries {

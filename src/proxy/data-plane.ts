@@ -53,11 +53,13 @@ export class DataPlane implements Context {
   readonly #clients = new Set<ClientConnection>();
   readonly #openOf = new Map<EdgeSeries, number>();
   readonly #timer: NodeJS.Timeout;
-  #drain: Promise<{ cut: number }> | null = null;
-  #drained: (() => void) | null = null;
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #deadlines: NodeJS.Timeout[] = [];
+  /** Connections that met the drain's deadline. */
+  #cut = 0;
 
-  /** @param ticketKeys 48 bytes, shared by all workers. */
-  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: Uint8Array) {
+  /** @param ticketKeys 48 bytes each, newest first, shared by all workers. */
+  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: readonly Uint8Array[]) {
     this.region = plan.region;
     this.limits = plan.limits;
     this.host = host;
@@ -175,7 +177,7 @@ export class DataPlane implements Context {
     const { series } = connection;
     const open = series === null ? undefined : this.#openOf.get(series);
     if (open !== undefined) this.#openOf.set(series!, open - 1);
-    if (this.#clients.size === 0) this.#drained?.();
+    if (this.draining && this.#clients.size === 0) this.#drained.resolve();
   }
 
   /** Client connections open now. */
@@ -216,7 +218,7 @@ export class DataPlane implements Context {
     if (upstream !== undefined) upstream.others = inFlight;
   }
 
-  setTicketKeys(keys: Uint8Array): void {
+  setTicketKeys(keys: readonly Uint8Array[]): void {
     this.#certificates.setTicketKeys(keys);
   }
 
@@ -250,7 +252,7 @@ export class DataPlane implements Context {
 
   /**
    * Stops accepting, lets every connection end in its own way, and cuts what is left at its deadline.
-   * Resolves when no client is left.
+   * Resolves when no client is left. When called again, the earlier deadline holds.
    * @param timeout, websocketTimeout milliseconds; upgraded and raw connections have the longer one.
    * @param handover another generation takes over, so that no client may lose a request; else idle ones go at once.
    */
@@ -259,27 +261,23 @@ export class DataPlane implements Context {
     this.draining = true;
     this.handover = handover;
     for (const connection of this.#clients) connection.protocol.drain();
-    this.#drain ??= this.#drainUntil(timeout, websocketTimeout);
-    return this.#drain;
+    this.#deadlines.push(
+      setTimeout(() => this.#cutAll(false), timeout),
+      setTimeout(() => this.#cutAll(true), websocketTimeout),
+    );
+    if (this.#clients.size === 0) this.#drained.resolve();
+    return this.#drained.promise.then(() => {
+      for (const timer of this.#deadlines) clearTimeout(timer);
+      return { cut: this.#cut };
+    });
   }
 
-  #drainUntil(timeout: number, websocketTimeout: number): Promise<{ cut: number }> {
-    let cut = 0;
-    const cutAll = (tunnels: boolean) => {
-      for (const connection of this.#clients) {
-        if (connection.isTunnel !== tunnels) continue;
-        cut++;
-        connection.reset();
-      }
-    };
-    const timers = [setTimeout(cutAll, timeout, false), setTimeout(cutAll, websocketTimeout, true)];
-    return new Promise((resolve) => {
-      this.#drained = () => {
-        for (const timer of timers) clearTimeout(timer);
-        resolve({ cut });
-      };
-      if (this.#clients.size === 0) this.#drained();
-    });
+  #cutAll(tunnels: boolean): void {
+    for (const connection of this.#clients) {
+      if (connection.isTunnel !== tunnels) continue;
+      this.#cut++;
+      connection.reset();
+    }
   }
 
   /** Ends everything at once. */

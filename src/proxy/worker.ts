@@ -8,6 +8,7 @@ import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
 import { DataPlane } from './data-plane.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
+import { incompatibility } from './protocol.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;
 
@@ -25,11 +26,12 @@ class Worker {
   /** The channel still has counts to deliver: what comes meanwhile goes with the next ones. */
   #sending = false;
   #connections = 0;
+  #drained: Promise<void> | null = null;
 
   constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
     this.#log = eventLog({ slot: colour, generation, worker: index });
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
-    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), Buffer.from(ticketKeys));
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), ticketKeys);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
     this.#checker =
       index === 0
@@ -72,10 +74,10 @@ class Worker {
         for (const [key, inFlight] of message.upstreams) proxy.setOthers(key, inFlight);
         break;
       case 'ticketKeys':
-        proxy.setTicketKeys(Buffer.from(message.ticketKeys));
+        proxy.setTicketKeys(message.ticketKeys);
         break;
       case 'drain':
-        void this.#drain(message.timeout, message.websocketTimeout, message.handover);
+        this.#drain(message.timeout, message.websocketTimeout, message.handover);
         break;
     }
   }
@@ -84,12 +86,15 @@ class Worker {
     this.#log.fatal({ err: error }, 'the worker failed');
   }
 
-  async #drain(timeout: number, websocketTimeout: number, handover: boolean): Promise<void> {
+  /** A second one only brings the deadlines nearer. */
+  #drain(timeout: number, websocketTimeout: number, handover: boolean): void {
+    const drained = this.#proxy.drain(timeout, websocketTimeout, handover);
     this.#checker?.stop();
-    const { cut } = await this.#proxy.drain(timeout, websocketTimeout, handover);
-    clearInterval(this.#timer);
-    this.#sendCounts(0);
-    send({ type: 'drained', cut }, () => end(0));
+    this.#drained ??= drained.then(({ cut }) => {
+      clearInterval(this.#timer);
+      this.#sendCounts(0);
+      send({ type: 'drained', cut }, () => end(0));
+    });
   }
 
   #host(access: boolean): ProxyHost {
@@ -140,6 +145,8 @@ let worker: Worker | null = null;
 
 process.on('message', (message: ToWorker, handle: unknown) => {
   if (message.type !== 'start') return worker?.receive(message, handle as TcpHandle | undefined);
+  const fault = incompatibility(message);
+  if (fault !== null) throw new Error(fault);
   process.title = `fly-edge ${message.colour} worker ${message.index}`;
   worker = new Worker(message);
 });

@@ -3,7 +3,7 @@
  * Whoever may open the file may lead the edge; there is no other credential.
  */
 
-import { mkdirSync, statSync, unlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Status } from './status.ts';
@@ -11,6 +11,10 @@ import type { Status } from './status.ts';
 /** What each command answers when it succeeds. */
 export interface ControlResults {
   status: { status: Status };
+  /** Flips the slots; what changed, a line for each kind of thing. */
+  restart: { changes: string[] };
+  /** Replaces the supervisor. */
+  upgrade: { pid: number; changes: string[] };
   /** Ends the edge; connections that were cut at the drain's deadline. */
   stop: { cut: number };
 }
@@ -18,44 +22,88 @@ export type Command = keyof ControlResults;
 
 export interface ControlRequest<C extends Command = Command> {
   command: C;
+  /** Absolute path of the edge.toml to read, for `restart` and `upgrade`; without it the one that was read before. */
+  config?: string;
+  /** For `upgrade`: a Node binary and the main file of the program that is to run. */
+  program?: [node: string, main: string];
 }
 
 export type ControlResponse<C extends Command = Command> =
   | ({ ok: true } & ControlResults[C])
   | { ok: false; reason: string };
 
-const commands: readonly string[] = ['status', 'stop'] satisfies Command[];
+const commands: readonly string[] = ['status', 'restart', 'upgrade', 'stop'] satisfies Command[];
 
-/** sockaddr_un.sun_path, less the closing 0 (unix(7)). */
-const longestPath = 107;
+/** sockaddr_un.sun_path, less the closing 0 (unix(7)) and `.new`. */
+const longestPath = 103;
 const longestLine = 64 * 1024;
-/** A supervisor that lives answers at once; a stop takes as long as its drain. */
+/** A supervisor that lives accepts at once; its answer takes as long as the command. */
 const connectTimeout = 2_000;
 
 type Handler = (request: ControlRequest) => Promise<ControlResponse>;
 
+export interface ControlSocket {
+  /** Settled when no client is left. The file goes too, unless it is another process's by now. */
+  close(): Promise<void>;
+  /** Whether clients reach this one: no other process has taken the place. */
+  readonly reached: boolean;
+}
+
 /**
  * Listens on `path`, in the place of a socket that a dead supervisor left.
- * @returns the server, or why it cannot be had.
+ * @param takeOver in the place of one that lives, too: clients reach this one from now on.
+ * @returns the socket, or why it cannot be had.
  */
-export async function openControlSocket(path: string, handler: Handler): Promise<Server | { fault: string }> {
-  const fault = await controlFault(path);
+export async function openControlSocket(
+  path: string,
+  handler: Handler,
+  takeOver = false,
+): Promise<ControlSocket | { fault: string }> {
+  const fault = await controlFault(path, takeOver);
   if (fault !== null) return { fault };
   const server = createServer((socket) => serve(socket, handler));
+  // Bound beside its place and moved there at once: no client finds nothing when one supervisor takes over from
+  // another, and libuv, which removes the path that it bound when it closes, cannot remove the other's.
+  const beside = `${path}.new`;
+  rmSync(beside, { force: true });
   return new Promise((resolve) => {
     server.once('error', (error) => resolve({ fault: `control socket ${path}: ${error.message}` }));
     // The mode is there from the start: chmod after bind would leave a moment in which anyone may connect.
     const umask = process.umask(0o177);
     try {
-      server.listen(path, () => resolve(server));
+      server.listen(beside, () => {
+        renameSync(beside, path);
+        resolve(new Listening(server, path));
+      });
     } finally {
       process.umask(umask);
     }
   });
 }
 
+class Listening implements ControlSocket {
+  readonly #server: Server;
+  readonly #path: string;
+  readonly #inode: number;
+
+  constructor(server: Server, path: string) {
+    this.#server = server;
+    this.#path = path;
+    this.#inode = statSync(path).ino;
+  }
+
+  get reached(): boolean {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode;
+  }
+
+  close(): Promise<void> {
+    if (this.reached) rmSync(this.#path, { force: true });
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
 /** Makes `path` free to listen on: its directory is there, and a stale socket is not. */
-async function controlFault(path: string): Promise<string | null> {
+async function controlFault(path: string, takeOver: boolean): Promise<string | null> {
   if (Buffer.byteLength(path) > longestPath) {
     return `control socket ${path}: the path is longer than ${longestPath} bytes; give a shorter one as control in [slots]`;
   }
@@ -65,13 +113,13 @@ async function controlFault(path: string): Promise<string | null> {
     if (found === undefined) return null;
     if (!found.isSocket())
       return `control socket ${path}: a file is there that is not a socket; remove it or give another path`;
+    if (takeOver) return null;
     const socket = await connect(path);
     if (!('fault' in socket)) {
       socket.destroy();
       return `control socket ${path}: an edge with this configuration is running already`;
     }
     if (socket.code !== 'ECONNREFUSED') return `control socket ${path}: ${socket.fault}`;
-    unlinkSync(path);
     return null;
   } catch (error) {
     return `control socket ${path}: ${(error as Error).message}`;
@@ -110,8 +158,8 @@ async function serve(socket: Socket, handler: Handler): Promise<void> {
 
 function parse(line: string): ControlRequest | null {
   try {
-    const { command } = JSON.parse(line);
-    return commands.includes(command) ? { command } : null;
+    const request = JSON.parse(line);
+    return commands.includes(request.command) ? request : null;
   } catch {
     return null;
   }

@@ -29,6 +29,27 @@ export class InFlight {
     }
   }
 
+  /** What each worker last reported. */
+  snapshot(): [worker: number, upstreams: [key: string, inFlight: number][]][] {
+    const byWorker = new Map<number, [string, number][]>();
+    for (const [key, counts] of this.#counts)
+      for (const [worker, inFlight] of counts) {
+        const upstreams = byWorker.get(worker) ?? [];
+        byWorker.set(worker, upstreams);
+        upstreams.push([key, inFlight]);
+      }
+    return [...byWorker];
+  }
+
+  /** Forgets all upstreams but these. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const key of this.#counts.keys()) {
+      if (keys.has(key)) continue;
+      this.#counts.delete(key);
+      for (const told of this.#told.values()) told.delete(key);
+    }
+  }
+
   /** All workers together. */
   total(key: string): number {
     let total = 0;

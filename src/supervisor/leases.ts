@@ -12,6 +12,9 @@ export type LeaseStep =
   | { type: 'grant'; worker: number; key: string; permits: number }
   | { type: 'recall'; worker: number; key: string; owed: number };
 
+/** By upstream; permits by worker. */
+export type LeaseSnapshot = [key: string, pool: Pool][];
+
 interface Pool {
   hard: number;
   /** Permits by worker; no zeros. */
@@ -84,6 +87,31 @@ export class Leases {
       }
     }
     return steps;
+  }
+
+  /** For another one, which leads from now on. */
+  snapshot(): LeaseSnapshot {
+    return [...this.#pools];
+  }
+
+  /** Takes over what another one has leased; where both know a limit, this one's holds. */
+  adopt(snapshot: LeaseSnapshot): LeaseStep[] {
+    const steps: LeaseStep[] = [];
+    for (const [key, theirs] of snapshot) {
+      const pool = this.#pools.get(key) ?? { hard: theirs.hard, held: new Map(), waiting: new Map(), owed: new Map() };
+      this.#pools.set(key, pool);
+      for (const part of ['held', 'waiting', 'owed'] as const)
+        for (const [worker, permits] of theirs[part]) if (this.#workers.has(worker)) pool[part].set(worker, permits);
+      steps.push(...settle(key, pool, this.#workers.size));
+    }
+    return steps;
+  }
+
+  /** Forgets the upstreams without a worker that holds or waits, unless they are among these. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const [key, pool] of this.#pools) {
+      if (!keys.has(key) && pool.held.size === 0 && pool.waiting.size === 0) this.#pools.delete(key);
+    }
   }
 
   /** Permits held by all workers together. */

@@ -24,6 +24,9 @@ export interface ListeningSocket {
 type CreateServerHandle = (host: string, port: number, family: 4 | 6, fd: -1, flags: number) => TcpHandle | number;
 const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle;
 
+/** UV_TCP_IPV6ONLY. */
+const ipv6OnlyFlag = 1;
+
 /**
  * Binds a TCP socket that does not accept yet.
  * @returns the socket, or why it cannot be had, as a sentence for the operator.
@@ -32,11 +35,13 @@ export async function openListeningSocket(
   key: string,
   address: string,
   port: number,
+  ipv6Only = false,
 ): Promise<ListeningSocket | { fault: string }> {
   // libuv tells a port in use only at listen(), which would already accept: ask with a server of our own first.
   const fault = await portFault(address, port);
   if (fault !== null) return { fault };
-  const handle = createServerHandle(address, port, net.isIPv6(address) ? 6 : 4, -1, 0);
+  const flags = ipv6Only && net.isIPv6(address) ? ipv6OnlyFlag : 0;
+  const handle = createServerHandle(address, port, net.isIPv6(address) ? 6 : 4, -1, flags);
   if (typeof handle === 'number') return { fault: `${address}:${port} cannot be bound (error ${handle})` };
   const bound: { address?: string; port?: number } = {};
   const error = handle.getsockname(bound);

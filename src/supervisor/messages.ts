@@ -24,11 +24,15 @@ export interface Counts {
 export type ToWorker =
   | {
       type: 'start';
+      /** The supervisor's, see `src/proxy/protocol.ts`. */
+      protocol: number;
+      series: number;
       plan: Plan;
       colour: Colour;
       generation: number;
       index: number;
-      ticketKeys: Uint8Array;
+      /** The one for new tickets first. */
+      ticketKeys: Uint8Array[];
       /** What the slot knows already, for a worker that replaces another; null: find out before saying ready. */
       health: [key: string, healthy: boolean][] | null;
     }
@@ -46,7 +50,7 @@ export type ToWorker =
   | { type: 'recall'; key: string; owed: number }
   /** In flight at all other workers together, as last reported. */
   | { type: 'others'; upstreams: [key: string, inFlight: number][] }
-  | { type: 'ticketKeys'; ticketKeys: Uint8Array }
+  | { type: 'ticketKeys'; ticketKeys: Uint8Array[] }
   /** `handover`: another slot accepts already; false: the edge ends. */
   | { type: 'drain'; timeout: number; websocketTimeout: number; handover: boolean };
 

@@ -18,6 +18,8 @@ export interface Status {
 export interface SlotStatus {
   colour: Colour;
   generation: number;
+  /** Of the code that it runs. */
+  version: string;
   state: SlotState;
   /** Of clients, open, as last reported. */
   connections: number;

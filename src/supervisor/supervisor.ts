@@ -1,292 +1,544 @@
-import { randomBytes } from 'node:crypto';
-import type { Server as HttpServer } from 'node:http';
-import { type AddressInfo, isIPv6, type Server } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { changes, unsupportedChanges } from '../config/changes.ts';
+import { formatFault } from '../config/fault.ts';
+import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Store } from '../metrics/merge.ts';
-import { processSeries } from '../metrics/process.ts';
-import { createScrapeServer } from '../metrics/scrape.ts';
+import { protocol, series } from '../proxy/protocol.ts';
 import { makeSelfSigned } from '../proxy/tls/self-signed.ts';
-import { type ControlRequest, type ControlResponse, openControlSocket } from './control.ts';
-import { InFlight } from './in-flight.ts';
-import { type LeaseStep, Leases } from './leases.ts';
-import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
-import type { Colour, FromWorker } from './messages.ts';
+import { type ControlRequest, type ControlResponse, type ControlSocket, openControlSocket } from './control.ts';
+import { Hub } from './hub.ts';
+import { addressesOf, instancesOf } from './instances.ts';
+import type { ListeningSocket } from './listening-socket.ts';
+import { ListeningSockets } from './listening-sockets.ts';
+import type { Colour } from './messages.ts';
+import type { Predecessor } from './predecessor.ts';
+import { ScrapeEndpoint } from './scrape-endpoint.ts';
 import { Slot, type SlotHost } from './slot.ts';
-import type { InstanceStatus, Status } from './status.ts';
+import { type FlipResult, SlotSeries } from './slot-series.ts';
+import type { SlotStatus, Status } from './status.ts';
+import type { Begin, FoundHealth, ToPredecessor } from './succession.ts';
+import { Successor } from './successor.ts';
+import { TicketKeys } from './ticket-keys.ts';
+import { Turns } from './turns.ts';
 import { version } from './version.ts';
-import type { WorkerProcess } from './worker-process.ts';
+import type { ExitCause } from './worker-process.ts';
 
 export interface SupervisorOptions {
   log: Log;
+  /** Where the plan came from; null when there is no file. */
+  config?: string | null;
+  /** Reads a configuration anew. */
+  load?: (config: string | null) => Promise<Loaded>;
+  /** The supervisor that this one replaces. */
+  predecessor?: Predecessor | null;
   /** File that a worker runs; the data path unless a test says otherwise. */
   workerEntry?: string;
 }
 
+/** What came of a restart: lines that say what changed, or why the slot that served before serves on. */
+export type Restarted = { changes: string[] } | { fault: string };
+export type Upgraded = { pid: number; changes: string[] } | { fault: string };
+
 /** A scrape waits this long for the workers' last counts. */
 const flushTimeout = 250;
-/** In-flight counts of other workers are passed on at most this often. */
-const relayInterval = 20;
-const remindInterval = 100;
+const watchInterval = 1_000;
 const expireInterval = 60_000;
 const closeTimeout = 1_000;
-/** Node's `ticketKeys`: 16 bytes name, 16 HMAC, 16 AES. */
-const ticketKeysSize = 48;
 
 /** Beside this file in the sources as in the compiled package, with the same extension. */
 const defaultEntry = fileURLToPath(new URL(`../proxy/worker${extname(import.meta.url)}`, import.meta.url));
+const stopped = 'it was stopped before it was ready';
+const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
 /** Owns the listening sockets, the slots, the counts and the scrape endpoint; carries no traffic. */
 export class Supervisor implements SlotHost {
   readonly log: Log;
   readonly workerEntry: string;
-  readonly ticketKeys: Uint8Array = randomBytes(ticketKeysSize);
+  readonly hub: Hub;
   /** Settled when nothing is left: all slots have ended and all sockets are closed. */
   readonly ended: Promise<void>;
   readonly #end = Promise.withResolvers<void>();
-  #stopped: Promise<number> | null = null;
+  readonly #load: (config: string | null) => Promise<Loaded>;
   readonly #startedAt = performance.now();
+  readonly #predecessor: Predecessor | null;
+  #successor: Successor | null = null;
+  /** Of the slot that serves. */
   #plan: Plan;
+  #config: string | null;
   #state: Status['state'] = 'starting';
-  readonly #sockets = new Map<string, ListeningSocket>();
-  /** In the order of their generations; the last one serves. */
-  readonly #slots: Slot[] = [];
-  readonly #workers = new Map<number, WorkerProcess>();
-  #lastWorker = 0;
-  readonly #leases = new Leases();
-  readonly #inFlight = new InFlight();
-  #relay: NodeJS.Timeout | null = null;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #sockets = new ListeningSockets();
+  /** Those that live, in the order of their generations, and the one that serves or did. */
+  #slots: Slot[] = [];
+  #serving: Slot | null = null;
+  #generation: number;
   readonly #store: Store;
-  readonly #scrape: HttpServer;
-  #control: Server | null = null;
+  readonly #series: Record<Colour, SlotSeries>;
+  readonly #scrape: ScrapeEndpoint;
+  readonly #ticketKeys: TicketKeys;
+  /** App, and whose it is, for all apps that there ever were. */
+  readonly #orgOf: Map<string, string>;
+  #control: ControlSocket | null = null;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #turns = new Turns();
+  #stopped: Promise<number> | null = null;
 
-  constructor(plan: Plan, { log, workerEntry = defaultEntry }: SupervisorOptions) {
+  constructor(plan: Plan, options: SupervisorOptions) {
+    const { log, config = null, load, predecessor = null, workerEntry = defaultEntry } = options;
     this.#plan = plan;
+    this.#config = config;
+    this.#load = load ?? (async () => ({ plan: this.#plan, faults: [], warnings: [] }));
+    this.#predecessor = predecessor;
     this.log = log;
     this.workerEntry = workerEntry;
     this.ended = this.#end.promise;
-    this.#store = new Store({
-      machine: { region: plan.region, host: plan.host },
-      bounds: plan.metrics.buckets ?? defaultBuckets,
-    });
-    this.#scrape = createScrapeServer({
+    const begin = predecessor?.begin;
+    this.#generation = begin?.generation ?? 0;
+    this.#ticketKeys = new TicketKeys(begin?.ticketKeys, begin?.ticketKeysSince);
+    this.#orgOf = new Map(begin?.orgOf);
+    const bounds = plan.metrics.buckets ?? defaultBuckets;
+    this.#store = new Store({ machine: { region: plan.region, host: plan.host }, bounds });
+    this.hub = new Hub(this.#store, log, begin?.lastWorker ?? null);
+    const made = (colour: Colour) =>
+      new SlotSeries(colour, bounds, this.hub, begin?.generations[colour] ?? 0, () => this.#slotStatuses);
+    this.#series = { blue: made('blue'), green: made('green') };
+    for (const each of Object.values(this.#series)) this.hub.join(each);
+    this.#scrape = new ScrapeEndpoint({
       store: this.#store,
       appsOf: (org) => this.#appsOf(org),
-      serving: () => this.#state === 'serving',
-      beforeScrape: () => this.#flush(),
-      append: processSeries(),
+      serving: () => this.#serving?.state === 'accepting',
+      beforeScrape: () => this.hub.flush(flushTimeout),
     });
   }
 
+  get ticketKeys(): Uint8Array[] {
+    return this.#ticketKeys.keys;
+  }
+
   get status(): Status {
-    const metrics = this.#scrape.address() as AddressInfo | null;
+    const { host: address, port } = this.#plan.metrics;
+    const metrics = this.#scrape.socket ?? { address, port };
     return {
       version,
       pid: process.pid,
       uptime: Math.round((performance.now() - this.#startedAt) / 1000),
       state: this.#state,
-      listeners: [...this.#sockets.values()].map(({ key, address, port }) => ({ key, address, port })),
-      metrics: { address: metrics?.address ?? this.#plan.metrics.host, port: metrics?.port ?? this.#plan.metrics.port },
-      slots: this.#slots.map(slotStatus),
-      instances: this.#instances(),
+      listeners: this.#sockets.all.map(({ key, address, port }) => ({ key, address, port })),
+      metrics: { address: metrics.address, port: metrics.port },
+      slots: this.#slotStatuses,
+      instances: instancesOf(this.#plan, this.#serving?.health ?? new Map(), (key) => this.hub.inFlight(key)),
     };
+  }
+
+  /** With those that drain in the supervisor before this one. */
+  get #slotStatuses(): SlotStatus[] {
+    return [...(this.#predecessor?.slots ?? []), ...this.#slots.map(({ status }) => status)];
   }
 
   /** Opens all sockets and starts the first slot. @returns null once it serves, else why it does not; then all is ended. */
   async start(): Promise<string | null> {
-    const fault = (await this.#open()) ?? (await this.#serve('blue', 1, this.#plan));
+    const fault = await (this.#predecessor === null ? this.#begin() : this.#takeOver(this.#predecessor));
     if (fault !== null) {
       this.#close();
       return fault;
     }
+    if (this.#state === 'starting') this.#state = 'serving';
     this.#timers.push(
-      setInterval(() => this.#send(this.#leases.remind()), remindInterval),
+      setInterval(() => this.#watch(), watchInterval),
       setInterval(() => this.#store.expire(), expireInterval),
     );
     return null;
   }
 
-  /** Drains all slots; then it ends. @returns the connections that were cut at the deadline. */
-  stop(): Promise<number> {
-    this.#stopped ??= this.#drainAll();
-    return this.#stopped;
+  /**
+   * Brings up the other slot, with the configuration and the code that are on disk now, and drains the one that serves.
+   * One at a time: a second one waits for the first.
+   * @param config where to read it; without it, where it was read before.
+   */
+  restart(config = this.#config): Promise<Restarted> {
+    return this.#turns.take(`restart ${config}`, () => this.#flip(config));
   }
 
-  async #drainAll(): Promise<number> {
-    this.#state = 'stopping';
-    const draining = this.#slots.map((slot) => slot.drain(false));
-    // Whoever comes now is refused by the kernel rather than kept waiting.
-    for (const socket of this.#sockets.values()) socket.handle.close();
-    this.#sockets.clear();
-    await Promise.all(draining);
-    // After whoever asked for it was answered.
-    setImmediate(() => this.#close());
-    return this.#slots.reduce((cut, slot) => cut + slot.cut, 0);
+  /** Lets another program take over all but the connections that are open. @param program a Node binary and a main file. */
+  upgrade(program: [node: string, main: string], config = this.#config): Promise<Upgraded> {
+    return this.#turns.take(`upgrade ${program} ${config}`, () => this.#upgrade(program, config));
+  }
+
+  /** Drains all slots; then it ends. @returns the connections that were cut at the deadline. */
+  stop(): Promise<number> {
+    if (this.#stopped === null) {
+      void this.#successor?.kill();
+      this.#predecessor?.stop();
+      this.#stopped = this.#drainAll(false);
+    }
+    return this.#stopped;
   }
 
   /** Ends all workers at once. */
   kill(): void {
+    this.#predecessor?.kill();
     for (const slot of this.#slots) slot.kill();
+  }
+
+  /** New TLS session tickets get a new key; those of the one before stay good. */
+  rotateTicketKeys(): void {
+    this.#ticketKeys.rotate();
+    for (const slot of this.#slots) slot.setTicketKeys(this.ticketKeys);
   }
 
   // SlotHost
 
-  nextWorkerId(): number {
-    return ++this.#lastWorker;
-  }
-
   sockets(plan: Plan): ListeningSocket[] {
-    return plan.listeners.flatMap(({ key }) => this.#sockets.get(key) ?? []);
+    return this.#sockets.of(plan);
   }
 
-  joined(worker: WorkerProcess): void {
-    const { id, colour, generation } = worker.identity;
-    this.#workers.set(id, worker);
-    this.#store.attach({ id, colour, generation });
-    this.#leases.join(id);
-    this.#inFlight.join(id);
+  /** A slot that drains checks no more: it learns what the one that serves finds out about the same instances. */
+  healthFound(slot: Slot, upstreams: [key: string, healthy: boolean][]): void {
+    if (slot !== this.#serving) return;
+    const addresses = addressesOf(slot.plan);
+    this.#learn(upstreams.map(([key, healthy]) => [key, addresses.get(key) ?? '', healthy]));
   }
 
-  message(worker: WorkerProcess, message: FromWorker): void {
-    const { id } = worker.identity;
-    switch (message.type) {
-      case 'counts': {
-        const fault = message.counts === null ? null : this.#store.apply(id, message.counts);
-        if (fault !== null) this.log.error({ fault }, 'a worker reported what cannot be counted');
-        if (message.inFlight.length > 0) {
-          this.#inFlight.report(id, message.inFlight);
-          this.#relaySoon();
-        }
-        break;
-      }
-      case 'lease':
-        this.#send(this.#leases.lease(id, message.key, message.want));
-        break;
-      case 'release':
-        this.#send(this.#leases.release(id, message.key, message.permits));
-        break;
+  #learn(found: FoundHealth): void {
+    this.#predecessor?.learn(found);
+    for (const slot of this.#slots) {
+      if (slot.state !== 'draining') continue;
+      const theirs = addressesOf(slot.plan);
+      const same = found.filter(([key, address]) => theirs.get(key) === address);
+      slot.learn(same.map(([key, , healthy]) => [key, healthy]));
     }
   }
 
-  left(worker: WorkerProcess): void {
-    const { id } = worker.identity;
-    this.#workers.delete(id);
-    this.#store.detach(id);
-    this.#inFlight.leave(id);
-    this.#relaySoon();
-    this.#send(this.#leases.leave(id));
+  restarted(slot: Slot, cause: ExitCause): void {
+    this.#series[slot.colour].workerRestarted(cause);
   }
 
-  // Starting and ending
+  // Starting
 
-  async #open(): Promise<string | null> {
-    const { control } = this.#plan.slots;
-    if (control !== null) {
-      const opened = await openControlSocket(control, (request) => this.#command(request));
-      if ('fault' in opened) return opened.fault;
-      this.#control = opened;
-    }
-    const fault = await this.#listenForScrapes();
-    if (fault !== null) return fault;
-    for (const { key, address, port } of this.#plan.listeners) {
-      const socket = await openListeningSocket(key, address, port);
-      if ('fault' in socket) return socket.fault;
-      this.#sockets.set(key, socket);
-    }
-    return this.#state === 'stopping' ? 'it was stopped before it was ready' : null;
+  async #begin(): Promise<string | null> {
+    return (
+      (await this.#listenForCommands()) ??
+      (await this.#scrape.open(this.#plan)) ??
+      (await this.#sockets.open(this.#plan)) ??
+      (await this.#serve('blue', this.#plan))
+    );
   }
 
-  #listenForScrapes(): Promise<string | null> {
-    const { host, port } = this.#plan.metrics;
-    return new Promise((resolve) => {
-      this.#scrape.once('error', (error) => resolve(`[metrics] listen: ${bindFault(host, port, error)}`));
-      this.#scrape.listen({ host, port, ipv6Only: isIPv6(host), exclusive: true }, () => resolve(null));
+  async #takeOver(predecessor: Predecessor): Promise<string | null> {
+    const { begin, sockets, metrics } = predecessor;
+    const refused = unsupportedChanges(begin.plan, this.#plan);
+    if (refused.length > 0) return refused.join('\n');
+    for (const socket of sockets) this.#sockets.adopt(socket);
+    const unbound = await this.#sockets.open(this.#plan);
+    if (unbound !== null) return unbound;
+    const colour = other(begin.colour);
+    const fault = await this.#serve(colour, this.#plan, async () => {
+      return (
+        (await predecessor.takeValues(this.hub, ({ store }) => this.#store.restore(store))) ??
+        (await this.#scrape.open(this.#plan, metrics)) ??
+        (await this.#listenForCommands(true))
+      );
     });
+    if (fault !== null) return fault;
+    this.#series[colour].flipped('served');
+    this.#sockets.retain(this.#plan);
+    predecessor.serving(this.#changes(begin, begin.plan));
+    return null;
   }
 
-  /** Starts a slot and lets it accept. */
-  async #serve(colour: Colour, generation: number, plan: Plan): Promise<string | null> {
-    this.#limit(plan);
+  async #listenForCommands(takeOver = false): Promise<string | null> {
+    const { control } = this.#plan.slots;
+    if (control === null) return null;
+    const opened = await openControlSocket(control, (request) => this.#command(request), takeOver);
+    if ('fault' in opened) return opened.fault;
+    this.#control = opened;
+    return null;
+  }
+
+  /**
+   * Starts a slot, and lets it accept.
+   * @param beforeAccept what else must succeed in between.
+   * @returns null once it serves, else why it does not; then it ends by itself.
+   */
+  async #serve(colour: Colour, plan: Plan, beforeAccept = async (): Promise<string | null> => null) {
+    if (this.#state === 'stopping') return stopped;
+    const generation = ++this.#generation;
     const slot = new Slot(colour, generation, { ...plan, ...this.#selfSigned(plan) }, this);
     this.#slots.push(slot);
-    void slot.ended.then(() => this.log.info({ slot: colour, generation, cut: slot.cut }, 'the slot has ended'));
-    const fault = await slot.start();
+    this.#series[colour].started(generation);
+    void slot.ended.then(() => this.#ended(slot));
+    const fault = (await slot.start()) ?? (await beforeAccept());
     if (fault !== null) {
-      await slot.ended;
+      slot.kill();
       return fault;
     }
     // A signal may have come in the meantime.
-    if (slot.state !== 'ready') return 'it was stopped before it was ready';
-    await slot.accept();
-    if (this.#state === 'starting') this.#state = 'serving';
+    if (slot.state !== 'ready') return stopped;
+    this.hub.limit(plan);
+    const refused = await slot.accept();
+    if (refused !== null) {
+      void slot.drain(true);
+      return refused;
+    }
+    this.#serving = slot;
+    this.#plan = plan;
+    for (const app of plan.apps) this.#orgOf.set(app.name, app.org);
     this.log.info({ slot: colour, generation, workers: plan.slots.workers }, 'the slot serves');
     return null;
   }
 
-  /** One for all workers, so that a client sees the same one each time. */
+  /** One for all workers, and over flips, so that a client sees the same one each time. */
   #selfSigned({ listeners, apps }: Plan): Pick<Plan, 'selfSigned'> {
     if (!listeners.some(({ ports }) => ports.some(({ tls }) => tls.defaultSelfSigned))) return {};
-    return { selfSigned: makeSelfSigned(apps.flatMap((app) => app.hostnames)) };
+    const hostnames = apps.flatMap((app) => app.hostnames);
+    const before = this.#serving?.plan ?? this.#predecessor?.begin.plan;
+    const made = before?.selfSigned;
+    const same = made !== undefined && hostnames.join() === before?.apps.flatMap((app) => app.hostnames).join();
+    return { selfSigned: same ? made : makeSelfSigned(hostnames) };
+  }
+
+  // Flipping
+
+  async #flip(config: string | null): Promise<Restarted> {
+    const previous = this.#serving;
+    if (previous === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
+    const before = this.#plan;
+    const colour = other(previous.colour);
+    const { plan, faults, warnings } = await this.#load(config);
+    for (const warning of warnings) this.log.warn(formatFault(warning));
+    const refused = plan === null ? faults.map(formatFault) : unsupportedChanges(before, plan);
+    if (plan === null || refused.length > 0) return this.#failed(colour, 'refused', refused.join('\n'));
+    const unbound = await this.#sockets.open(plan);
+    if (unbound !== null) return this.#failed(colour, 'refused', unbound);
+    const fault = await this.#serve(colour, plan);
+    if (fault !== null) {
+      this.hub.limit(before);
+      this.#sockets.retain(this.#state === 'serving' ? before : { ...before, listeners: [] });
+      return this.#failed(colour, 'failed', fault);
+    }
+    this.#config = config;
+    this.#series[colour].flipped('served');
+    void this.#drain(previous, true);
+    this.#sockets.retain(plan);
+    this.#cutOldest();
+    return { changes: this.#changes(previous, before) };
+  }
+
+  async #upgrade(program: [string, string], config: string | null): Promise<Upgraded> {
+    if (this.#serving === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
+    const colour = other(this.#serving.colour);
+    if (process.pid === 1 || config === null) {
+      const why = config === null ? 'there is no configuration file' : 'its end, as process 1, would end the container';
+      return this.#failed(colour, 'refused', `this edge cannot be replaced while it runs: ${why}`);
+    }
+    const successor = new Successor(program, config, (message) => void this.#hear(message));
+    this.#successor = successor;
+    const serving = await this.#succeed(successor);
+    if (typeof serving !== 'string') {
+      this.log.info({ pid: serving.pid }, 'another supervisor has taken over');
+      return serving;
+    }
+    await successor.kill();
+    this.#successor = null;
+    if (this.#state === 'serving') await this.#keep();
+    return this.#failed(colour, 'failed', serving);
+  }
+
+  /** Leads a successor to the moment from which it leads. @returns what it tells then, or why it never will. */
+  async #succeed(successor: Successor): Promise<{ pid: number; changes: string[] } | string> {
+    const loaded = await successor.reached('loaded', this.#plan.slots.readyTimeout);
+    if (typeof loaded === 'string') return loaded;
+    successor.send(this.#beginning());
+    for (const { key, handle } of [...this.#sockets.all, this.#scrape.socket!])
+      successor.send({ type: 'socket', key }, handle);
+    const ready = await successor.reached('ready', loaded.timeout);
+    if (typeof ready === 'string') return ready;
+    // From here on scrapes wait for the successor, so that none sees less than one before.
+    this.#scrape.suspend();
+    for (const each of Object.values(this.#series)) {
+      each.over = true;
+      await each.flush();
+    }
+    successor.send(this.hub.handOver((message) => successor.send(message)));
+    const serving = await successor.reached('serving', loaded.timeout);
+    if (typeof serving === 'string') return serving;
+    this.hub.relay();
+    void this.#control?.close();
+    this.#control = null;
+    this.#stopped ??= this.#drainAll(true);
+    return { pid: serving.pid, changes: serving.changes };
+  }
+
+  #beginning(): Begin {
+    const { colour, plan } = this.#serving!;
+    const name = ({ key, address, port }: ListeningSocket) => ({ key, address, port });
+    return {
+      type: 'begin',
+      protocol,
+      series,
+      version,
+      plan,
+      colour,
+      generation: this.#generation,
+      generations: { blue: this.#series.blue.generation, green: this.#series.green.generation },
+      // With room for replacements of workers that die meanwhile.
+      lastWorker: this.hub.lastWorker + 1_000_000,
+      ticketKeys: this.ticketKeys,
+      ticketKeysSince: this.#ticketKeys.since,
+      orgOf: [...this.#orgOf],
+      sockets: this.#sockets.all.map(name),
+      metrics: name(this.#scrape.socket!),
+    };
+  }
+
+  /** The successor has failed: takes back what it may have got. */
+  async #keep(): Promise<void> {
+    this.hub.keep();
+    for (const each of Object.values(this.#series)) each.over = false;
+    const control = this.#control;
+    let fault = this.#scrape.socket === null ? await this.#scrape.resume(this.#plan) : null;
+    if (control !== null && !control.reached) {
+      fault ??= await this.#listenForCommands(true);
+      void control.close();
+    }
+    if (fault !== null) this.log.error({ reason: fault }, 'what the failed upgrade had taken cannot be taken back');
+  }
+
+  async #hear(message: ToPredecessor): Promise<void> {
+    switch (message.type) {
+      case 'worker':
+        this.hub.deliver(message.worker, message.message);
+        break;
+      case 'health':
+        this.#learn(message.found);
+        break;
+      case 'flush':
+        await this.hub.flush(flushTimeout);
+        this.#successor?.send({ type: 'flushed', id: message.id });
+        break;
+      case 'hurry':
+        this.#hurry(message.generations);
+        break;
+      case 'stop':
+        this.#predecessor?.stop();
+        for (const slot of this.#slots) void slot.drain(false);
+        break;
+      case 'kill':
+        this.kill();
+        break;
+    }
+  }
+
+  #failed(colour: Colour, result: FlipResult, fault: string): { fault: string } {
+    this.#series[colour].flipped(result);
+    for (const reason of fault.split('\n')) this.log.error({ slot: colour, reason }, 'the restart failed');
+    return { fault };
+  }
+
+  /** A line for each kind of thing. @param previous what served before. */
+  #changes(previous: { generation: number; version: string }, before: Plan): string[] {
+    const { colour, generation, version } = this.#serving!;
+    return [
+      `slot ${colour}, generation ${generation}, serves; generation ${previous.generation} drains`,
+      `version: ${version}${previous.version === version ? '' : `; it was ${previous.version}`}`,
+      ...changes(before, this.#plan),
+    ];
+  }
+
+  // Ending
+
+  async #drain(slot: Slot, handover: boolean): Promise<void> {
+    const serves = slot.state === 'accepting';
+    await slot.drain(handover);
+    if (serves) this.#series[slot.colour].drained(performance.now() - slot.drainedSince!, slot.cut);
+  }
+
+  /** One generation more than may drain together ends at once. */
+  #cutOldest(): void {
+    const draining = this.#slotStatuses.filter(({ state }) => state === 'draining').length;
+    this.#hurry(draining - this.#plan.slots.maxDraining);
+  }
+
+  /** Cuts what is left of the oldest generations that drain. */
+  #hurry(generations: number): void {
+    const before = this.#predecessor?.slots.length ?? 0;
+    if (generations > 0 && before > 0) this.#predecessor!.hurry(generations);
+    const draining = this.#slots.filter(({ state }) => state === 'draining');
+    for (const slot of draining.slice(0, Math.max(0, generations - before))) {
+      if (slot.hurried) continue;
+      const { colour, generation, status } = slot;
+      const { connections } = status;
+      this.log.warn({ slot: colour, generation, connections }, 'more generations drain than max_draining: it is cut');
+      slot.hurry();
+    }
+  }
+
+  #ended(slot: Slot): void {
+    const { colour, generation, cut } = slot;
+    this.log.info({ slot: colour, generation, cut }, 'the slot has ended');
+    this.#slots = this.#slots.filter((each) => each !== slot || each === this.#serving);
+    this.hub.retain(this.#slots.map(({ plan }) => plan));
+    this.#tellSlots();
+  }
+
+  /** @param handover to a successor, which accepts already. */
+  async #drainAll(handover: boolean): Promise<number> {
+    this.#state = 'stopping';
+    const slots = [...this.#slots];
+    const draining = slots.map((slot) => this.#drain(slot, handover));
+    this.#tellSlots();
+    // Without a successor, whoever comes now is refused by the kernel rather than kept waiting.
+    this.#sockets.close();
+    await Promise.all([...draining, this.#predecessor?.ended]);
+    if (handover) {
+      for (const each of Object.values(this.#series)) await each.flush();
+      this.#successor?.send({ type: 'done' });
+      await this.#successor?.released;
+    }
+    // After whoever asked for it was answered.
+    setImmediate(() => this.#close());
+    return slots.reduce((cut, slot) => cut + slot.cut, 0);
   }
 
   #close(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    if (this.#relay !== null) clearTimeout(this.#relay);
-    for (const socket of this.#sockets.values()) socket.handle.close();
-    this.#sockets.clear();
+    this.hub.close();
+    this.#sockets.close();
     this.#scrape.close();
-    this.#scrape.closeAllConnections();
     if (this.#control === null) this.#end.resolve();
-    else this.#control.close(() => this.#end.resolve());
+    else void this.#control.close().then(this.#end.resolve);
     // A client that keeps its end open does not keep us.
     setTimeout(() => this.#end.resolve(), closeTimeout).unref();
   }
 
-  // Between the workers
+  // What is asked, and what is watched
 
-  /** The hard limits over all workers; an upstream without one needs no lease. */
-  #limit(plan: Plan): void {
-    for (const app of plan.apps) {
-      for (const { concurrency, upstreams } of app.services) {
-        if (concurrency.hard === null) continue;
-        for (const { key } of upstreams) this.#send(this.#leases.limit(key, concurrency.hard));
-      }
-    }
+  #watch(): void {
+    for (const slot of this.#slots) slot.watch();
+    if (this.#ticketKeys.due) this.rotateTicketKeys();
+    this.#tellSlots();
   }
 
-  #send(steps: LeaseStep[]): void {
-    for (const step of steps) {
-      const { worker, ...message } = step;
-      this.#workers.get(worker)?.send(message);
-    }
+  /** The successor shows them as its own. */
+  #tellSlots(): void {
+    if (this.#state !== 'stopping') return;
+    const slots = this.#slotStatuses.filter(({ state }) => state !== 'ended');
+    this.#successor?.send({ type: 'slots', slots });
   }
-
-  #relaySoon(): void {
-    this.#relay ??= setTimeout(() => {
-      this.#relay = null;
-      for (const [id, upstreams] of this.#inFlight.changes())
-        this.#workers.get(id)?.send({ type: 'others', upstreams });
-    }, relayInterval);
-  }
-
-  /** Has all workers report, and waits for those that do in time. */
-  async #flush(): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, flushTimeout);
-    await Promise.race([Promise.all([...this.#workers.values()].map((worker) => worker.flush())), late]);
-    clearTimeout(timer);
-  }
-
-  // What is asked
 
   async #command(request: ControlRequest): Promise<ControlResponse> {
-    switch (request.command) {
+    const { command, config = this.#config } = request;
+    switch (command) {
       case 'status':
         return { ok: true, status: this.status };
+      case 'restart':
+        return answer(await this.restart(config));
+      case 'upgrade':
+        if (request.program === undefined) return { ok: false, reason: 'no program' };
+        return answer(await this.upgrade(request.program, config));
       case 'stop':
         return { ok: true, cut: await this.stop() };
     }
@@ -294,36 +546,9 @@ export class Supervisor implements SlotHost {
 
   #appsOf(org: string): ReadonlySet<string> | undefined {
     if (!this.#plan.organizations.some(({ slug }) => slug === org)) return undefined;
-    return new Set(this.#plan.apps.filter((app) => app.org === org).map((app) => app.name));
-  }
-
-  #instances(): InstanceStatus[] {
-    const health = this.#slots.at(-1)?.health;
-    return this.#plan.apps.flatMap((app) =>
-      app.services.flatMap(({ checks, upstreams }) =>
-        upstreams.map(({ key, instance, host, port }): InstanceStatus => {
-          const healthy = checks.length === 0 ? true : health?.get(key);
-          return {
-            app: app.name,
-            instance,
-            address: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`,
-            health: healthy === undefined ? 'unknown' : healthy ? 'healthy' : 'unhealthy',
-            inFlight: this.#inFlight.total(key),
-          };
-        }),
-      ),
-    );
+    return new Set([...this.#orgOf].filter(([, owner]) => owner === org).map(([app]) => app));
   }
 }
 
-function slotStatus(slot: Slot): Status['slots'][number] {
-  const { colour, generation, state, restarts } = slot;
-  const workers = slot.workers.map((worker) => ({
-    index: worker.identity.index,
-    pid: worker.pid,
-    state: worker.state,
-    connections: worker.connections,
-  }));
-  const connections = workers.reduce((sum, worker) => sum + worker.connections, 0);
-  return { colour, generation, state, connections, restarts, workers };
-}
+const answer = <T extends object>(result: T | { fault: string }): (T & { ok: true }) | { ok: false; reason: string } =>
+  'fault' in result ? { ok: false, reason: result.fault as string } : { ok: true, ...(result as T) };

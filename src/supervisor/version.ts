@@ -1,4 +1,14 @@
 import { readFileSync } from 'node:fs';
 
+/** Of the program that is on disk now: of workers that are started now. */
+export function versionOnDisk(): string {
+  try {
+    return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+  } catch {
+    // In the middle of an installation.
+    return 'unknown';
+  }
+}
+
 /** Of the program on disk when this process started. */
-export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+export const version: string = versionOnDisk();

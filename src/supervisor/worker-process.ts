@@ -16,20 +16,25 @@ export interface WorkerIdentity {
   id: number;
   colour: Colour;
   generation: number;
-  /** Position in its slot; 0 runs the health checks. */
+  /** Position in its slot; 0 runs the health checks; -1 is the supervisor, which counts too. */
   index: number;
 }
+
+/** How a worker ended: by itself, by a signal from elsewhere (out of memory, an operator), or because it hung. */
+export type ExitCause = 'exit' | 'signal' | 'hang';
 
 export interface WorkerListener {
   message(worker: WorkerProcess, message: FromWorker): void;
   /** After its last message. `how`: "code 1", "signal SIGKILL". */
-  exited(worker: WorkerProcess, how: string): void;
+  exited(worker: WorkerProcess, how: string, cause: ExitCause): void;
 }
+
+/** Pings in a row without an answer, after which a worker's event loop counts as blocked. */
+const hangLimit = 5;
 
 /** One child process of a slot, as the supervisor sees it. */
 export class WorkerProcess {
   readonly identity: WorkerIdentity;
-  readonly startedAt = performance.now();
   /** Client connections, as last reported. */
   connections = 0;
   /** Connections that were cut at the end of its drain. */
@@ -39,8 +44,11 @@ export class WorkerProcess {
   #state: WorkerState = 'starting';
   readonly #child: ChildProcess;
   readonly #listener: WorkerListener;
+  readonly #startedAt = performance.now();
   #lastFlush = 0;
   readonly #flushes = new Map<number, () => void>();
+  #unanswered = 0;
+  #hung = false;
 
   constructor(entry: string, identity: WorkerIdentity, listener: WorkerListener) {
     this.identity = identity;
@@ -53,17 +61,24 @@ export class WorkerProcess {
     });
     this.#child.on('message', (message) => this.#receive(message as FromWorker));
     // Both, since its last messages may be read after its exit was noticed.
-    const ended = Promise.withResolvers<string>();
+    const ended = Promise.withResolvers<[how: string, cause: ExitCause]>();
     const disconnected = new Promise((resolve) => this.#child.once('disconnect', resolve));
-    this.#child.once('exit', (code, signal) => ended.resolve(signal === null ? `code ${code}` : `signal ${signal}`));
-    void Promise.all([ended.promise, disconnected]).then(([how]) => this.#exited(how));
+    this.#child.once('exit', (code, signal) =>
+      ended.resolve(signal === null ? [`code ${code}`, 'exit'] : [`signal ${signal}`, this.#hung ? 'hang' : 'signal']),
+    );
+    void Promise.all([ended.promise, disconnected]).then(([[how, cause]]) => this.#exited(how, cause));
     this.#child.on('error', (error) => {
-      if (this.#child.pid === undefined) this.#exited(error.message);
+      if (this.#child.pid === undefined) this.#exited(error.message, 'exit');
     });
   }
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** Milliseconds since it was started. */
+  get age(): number {
+    return performance.now() - this.#startedAt;
   }
 
   get pid(): number {
@@ -98,6 +113,25 @@ export class WorkerProcess {
     });
   }
 
+  /**
+   * Asks whether its event loop turns. To be called once a second: pings are counted, not time, so that a supervisor that
+   * stood still itself (a paused machine) finds nobody guilty.
+   * @returns false when it has not answered for so long that it must be ended.
+   */
+  ping(): boolean {
+    if (this.#state === 'exited' || this.#state === 'starting') return true;
+    if (this.#unanswered === hangLimit) return false;
+    this.#unanswered++;
+    void this.flush();
+    return true;
+  }
+
+  /** Ends a worker that hangs. */
+  killHung(): void {
+    this.#hung = true;
+    this.kill();
+  }
+
   /** Ends it at once. */
   kill(): void {
     if (this.#state !== 'exited') this.#child.kill('SIGKILL');
@@ -115,6 +149,7 @@ export class WorkerProcess {
 
   /** The channel keeps its order: an answer also answers what was asked before. */
   #answered(flush: number): void {
+    this.#unanswered = 0;
     for (const [id, resolve] of this.#flushes) {
       if (id > flush) break;
       this.#flushes.delete(id);
@@ -122,11 +157,11 @@ export class WorkerProcess {
     }
   }
 
-  #exited(how: string): void {
+  #exited(how: string, cause: ExitCause): void {
     if (this.#state === 'exited') return;
     this.#state = 'exited';
+    this.#listener.exited(this, how, cause);
     this.connections = 0;
-    this.#listener.exited(this, how);
     this.#answered(this.#lastFlush);
   }
 }

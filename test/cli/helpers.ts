@@ -28,8 +28,8 @@ export interface Program {
 }
 
 /** Starts the program; ended with the test. */
-export function start(args: string[], node = process.execPath): Program {
-  const child = spawn(node, [bin, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+export function start(args: string[], node = process.execPath, program = bin): Program {
+  const child = spawn(node, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const text = { stdout: '', stderr: '' };
   child.stdout!.setEncoding('utf8').on('data', (data) => (text.stdout += data));
   child.stderr!.setEncoding('utf8').on('data', (data) => (text.stderr += data));

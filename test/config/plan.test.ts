@@ -20,7 +20,7 @@ test('defaults of edge.toml', async () => {
     certificates: [],
     metrics: { host: '127.0.0.1', port: 9091, buckets: null },
     log: { access: false },
-    slots: { maxDraining: 8, drainTimeout: 30_000, websocketDrainTimeout: 300_000 },
+    slots: { readyTimeout: 20_000, maxDraining: 8, drainTimeout: 30_000, websocketDrainTimeout: 300_000 },
     trustedProxies: { cidrs: [], proxyProtocol: 'off' },
     limits: defaultLimits(),
     organizations: [],
@@ -42,6 +42,7 @@ test('every key of edge.toml has its place', async () => {
       log.access = true
       [slots]
       workers = 3
+      ready_timeout = "1m"
       max_draining = 4
       drain_timeout = "1m30s"
       websocket_drain_timeout = "0.5h"
@@ -98,6 +99,7 @@ test('every key of edge.toml has its place', async () => {
     log: { access: true },
     slots: {
       workers: 3,
+      readyTimeout: 60_000,
       maxDraining: 4,
       drainTimeout: 90_000,
       websocketDrainTimeout: 1_800_000,

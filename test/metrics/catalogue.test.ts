@@ -4,10 +4,11 @@ import { M, metrics } from '../../src/metrics/catalogue.ts';
 import { document, documentPath } from '../../src/metrics/document.ts';
 import { labelNames } from '../../src/metrics/labels.ts';
 
-test('the given names, types and labels, in their order', () => {
+test('the given names, types and labels, then our own, in their order', () => {
   const rows = metrics.map((metric) => [metric.name, metric.type, labelNames(metric).join()]);
   const edge = 'app,region,host,proxy_id';
   const app = 'app,region,host,instance,proxy_id';
+  const slot = 'region,host,proxy_id';
   expect(rows).toEqual([
     ['fly_edge_http_responses_count', 'counter', `${edge},status`],
     ['fly_edge_http_response_time_seconds', 'histogram', `${edge},status`],
@@ -26,6 +27,13 @@ test('the given names, types and labels, in their order', () => {
     ['fly_edge_error_count', 'counter', `${edge},code`],
     ['fly_app_soft_limit_reached_count', 'counter', app],
     ['fly_app_hard_limit_reached_count', 'counter', app],
+    ['fly_slot_generation', 'gauge', slot],
+    ['fly_slot_state', 'gauge', `${slot},state`],
+    ['fly_slot_build_info', 'gauge', `${slot},version`],
+    ['fly_slot_flips_count', 'counter', `${slot},result`],
+    ['fly_slot_drain_time_seconds', 'histogram', slot],
+    ['fly_slot_drain_cut_count', 'counter', slot],
+    ['fly_slot_worker_restarts_count', 'counter', `${slot},reason`],
   ]);
 });
 

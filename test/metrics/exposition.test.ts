@@ -79,13 +79,14 @@ test.each([
   expect(formatNumber(value)).toBe(text);
 });
 
-test("a page of some apps has all of theirs, and nothing of others or of no app's", () => {
+test("a page of some apps has all of theirs, and nothing of others', of no app's or of the slots'", () => {
   const store = busyStore(['a', 'b', '']);
   const apps = (page: ReturnType<typeof pageOf>) => new Set([...page.values()].flat().map(({ labels }) => labels.app));
-  expect(apps(pageOf(store))).toEqual(new Set(['a', 'b', '']));
+  expect(apps(pageOf(store))).toEqual(new Set(['a', 'b', '', undefined]));
   const page = pageOf(store, new Set(['a', 'elsewhere']));
   expect(apps(page)).toEqual(new Set(['a']));
-  expect(page.size).toBe(pageOf(store).size);
+  const families = [...pageOf(store).values()].filter((samples) => 'app' in samples[0].labels);
+  expect(page.size).toBe(families.length);
   expect(pageText(store, new Set())).toBe('');
 });
 
@@ -127,7 +128,7 @@ test('what changes while a page is written neither breaks a line nor a histogram
 const promtool = (input: string) => spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
 
 test.skipIf(promtool('').error)('promtool can read the page, and remarks on nothing but the given names', async () => {
-  const text = pageText(busyStore(['demo', 'we"ird\\app\n', ''])) + (await processSeries()());
+  const text = pageText(busyStore(['demo', 'we"ird\\app\n', ''])) + (await processSeries('1.2.3')());
   const { status, stdout, stderr } = promtool(text);
   // 3: it could read everything and has remarks on style; 1: it could not.
   expect(status).toBe(3);

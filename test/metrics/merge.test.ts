@@ -212,3 +212,79 @@ describe('a faulty message is an error value, and what is right in it counts', (
     expect(pageOf(store).size).toBe(0);
   });
 });
+
+describe('another store that goes on', () => {
+  const counted = (page: ReturnType<typeof pageOf>, name: string, filter = {}) => sum(page, name, filter);
+
+  test('has all values, and adds what the same workers go on to count', () => {
+    const { store } = storeAt();
+    const worker = workerOf(store, 1, 'blue');
+    const { recorder } = worker;
+    const opened = recorder.series(M.edgeTcpConnects, ['a']);
+    const open = recorder.series(M.appConcurrency, ['a', 'i']);
+    const time = recorder.series(M.appConnectTime, ['a', 'i']);
+    recorder.add(opened, 3);
+    recorder.inc(open);
+    recorder.observe(time, 0.05);
+    worker.ship();
+    const gone = workerOf(store, 2, 'green');
+    gone.recorder.add(gone.recorder.series(M.edgeDataIn, ['a']), 7);
+    gone.ship();
+    store.detach(2);
+
+    const { store: next } = storeAt();
+    const own = workerOf(next, 3, 'green');
+    own.recorder.add(own.recorder.series(M.edgeTcpConnects, ['a']), 10);
+    own.ship();
+    next.restore(structuredClone(store.snapshot()));
+    recorder.add(opened, 1);
+    recorder.inc(open);
+    recorder.observe(time, 0.5);
+    recorder.add(recorder.series(M.edgeDataIn, ['b']), 5);
+    const counts = recorder.collect()!;
+    expect(next.apply(1, counts)).toBeNull();
+    let page = pageOf(next);
+    expect(counted(page, connects, { proxy_id: 'blue' })).toBe(4);
+    expect(counted(page, connects, { proxy_id: 'green' })).toBe(10);
+    expect(counted(page, 'fly_app_concurrency')).toBe(2);
+    expect(counted(page, 'fly_app_connect_time_seconds_bucket', { le: '0.1' })).toBe(1);
+    expect(counted(page, 'fly_app_connect_time_seconds_count')).toBe(2);
+    expect(counted(page, 'fly_edge_data_in', { app: 'a' })).toBe(7);
+    expect(counted(page, 'fly_edge_data_in', { app: 'b' })).toBe(5);
+
+    next.detach(1);
+    page = pageOf(next);
+    expect(counted(page, disconnects, { proxy_id: 'blue' })).toBe(4);
+    expect(page.has('fly_app_concurrency')).toBe(false);
+  });
+
+  test('keeps the place of a series that was refused', () => {
+    const { store } = storeAt();
+    store.attach({ id: 1, colour: 'blue', generation: 1 });
+    const definitions = [
+      { index: 0, size: 1, metric: 999, labels: ['a'] },
+      { index: 1, size: 1, metric: M.edgeDataIn, labels: ['a'] },
+    ];
+    expect(store.apply(1, { definitions, indexes: Uint32Array.of(1), amounts: Float64Array.of(2) })).not.toBeNull();
+    const { store: next } = storeAt();
+    next.restore(structuredClone(store.snapshot()));
+    expect(next.apply(1, { definitions: [], indexes: Uint32Array.of(1), amounts: Float64Array.of(3) })).toBeNull();
+    expect(sum(pageOf(next), 'fly_edge_data_in')).toBe(5);
+  });
+
+  test('lets go what no worker has ten minutes later', () => {
+    const { store } = storeAt();
+    const worker = workerOf(store, 1, 'blue');
+    worker.recorder.add(worker.recorder.series(M.edgeDataIn, ['a']), 1);
+    worker.ship();
+    const { store: next, wait } = storeAt();
+    next.restore(structuredClone(store.snapshot()));
+    wait(11 * minute);
+    next.expire();
+    expect(sum(pageOf(next), 'fly_edge_data_in')).toBe(1);
+    next.detach(1);
+    wait(11 * minute);
+    next.expire();
+    expect(pageOf(next).size).toBe(0);
+  });
+});

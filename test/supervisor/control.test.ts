@@ -1,15 +1,15 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import net, { type Server } from 'node:net';
+import net from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ControlResponse, control, openControlSocket } from '../../src/supervisor/control.ts';
+import { type ControlResponse, type ControlSocket, control, openControlSocket } from '../../src/supervisor/control.ts';
 import { temporaryFolder } from './helpers.ts';
 
 const stopped: ControlResponse<'stop'> = { ok: true, cut: 0 };
 
-async function open(path: string): Promise<Server> {
+async function open(path: string): Promise<ControlSocket> {
   const server = await openControlSocket(path, async () => stopped);
   if ('fault' in server) throw new Error(server.fault);
   onTestFinished(() => void server.close());
@@ -21,7 +21,7 @@ test('only the owner may connect, from the first moment; closing removes the fil
   const server = await open(path);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(await control(path, { command: 'stop' })).toEqual(stopped);
-  await new Promise((resolve) => server.close(resolve));
+  await server.close();
   expect(existsSync(path)).toBe(false);
 });
 
@@ -48,6 +48,18 @@ test('one that somebody answers on is not replaced', async () => {
     fault: `control socket ${path}: an edge with this configuration is running already`,
   });
   expect(await control(path, { command: 'stop' })).toEqual(stopped);
+});
+
+test('one that lives is taken over: clients reach the new one at every moment, and the old one leaves it alone', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  const old = await open(path);
+  const server = await openControlSocket(path, async () => ({ ok: false, reason: 'the new one' }), true);
+  if ('fault' in server) throw new Error(server.fault);
+  expect([old.reached, server.reached]).toEqual([false, true]);
+  await old.close();
+  expect(await control(path, { command: 'stop' })).toEqual({ ok: false, reason: 'the new one' });
+  await server.close();
+  expect(existsSync(path)).toBe(false);
 });
 
 test('a file that is no socket is left alone', async () => {

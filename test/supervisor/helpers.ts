@@ -9,7 +9,7 @@ import pino from 'pino';
 import { onTestFinished } from 'vitest';
 import type { Plan } from '../../src/config/plan.ts';
 import { planFor } from '../../src/config/quick.ts';
-import { Supervisor } from '../../src/supervisor/supervisor.ts';
+import { Supervisor, type SupervisorOptions } from '../../src/supervisor/supervisor.ts';
 
 export const fakeWorker = fileURLToPath(new URL('./fixtures/worker.ts', import.meta.url));
 
@@ -20,13 +20,24 @@ export function testPlan(change: (plan: Plan) => void = () => {}): Plan {
   plan.listeners[0]!.port = 0;
   plan.metrics.port = 0;
   plan.slots.workers = 2;
+  plan.slots.drainTimeout = 100;
   change(plan);
   return plan;
 }
 
-/** With workers that are fakes; ended with the test. */
-export function testSupervisor(plan: Plan): Supervisor {
-  const supervisor = new Supervisor(plan, { log: pino({ level: 'silent' }), workerEntry: fakeWorker });
+export type Log = Record<string, unknown>[];
+
+/**
+ * With workers that are fakes; ended with the test.
+ * @param load what a restart reads. @param lines collects what is logged.
+ */
+export function testSupervisor(
+  plan: Plan,
+  load: SupervisorOptions['load'] = async () => ({ plan, faults: [], warnings: [] }),
+  lines: Log = [],
+): Supervisor {
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const supervisor = new Supervisor(plan, { log, load, workerEntry: fakeWorker });
   onTestFinished(async () => {
     supervisor.kill();
     await supervisor.stop();

@@ -74,6 +74,52 @@ test('what no plan limits needs no lease', () => {
   expect(leases(1, 1).lease(1, 'other', 1)).toEqual([]);
 });
 
+describe('another one that leads from now on', () => {
+  test('knows what is held, who waits and who owes', () => {
+    const pool = leases(4, 1, 2);
+    pool.lease(1, key, 4);
+    pool.lease(2, key, 2);
+    const next = leases(4, 1, 2, 3);
+    expect(next.adopt(structuredClone(pool.snapshot()))).toEqual([]);
+    expect(next.held(key)).toBe(4);
+    expect(next.lease(3, key, 1)).toEqual([recall(1, 3)]);
+    expect(next.release(1, key, 2)).toEqual([grant(2, 1), grant(3, 1)]);
+    expect(next.held(key)).toBe(4);
+  });
+
+  test("has its own limit where both have one, and the other's where it has none", () => {
+    const pool = leases(4, 1);
+    pool.lease(1, key, 4);
+    const higher = leases(6, 1, 2);
+    higher.adopt(structuredClone(pool.snapshot()));
+    expect(higher.lease(2, key, 5)).toEqual([grant(2, 2)]);
+    const none = new Leases();
+    none.join(1);
+    none.join(2);
+    none.adopt(structuredClone(pool.snapshot()));
+    expect(none.lease(2, key, 1)).toEqual([recall(1, 1)]);
+  });
+
+  test('forgets who is gone by then', () => {
+    const pool = leases(4, 1, 2);
+    pool.lease(1, key, 2);
+    pool.lease(2, key, 2);
+    const next = leases(4, 2);
+    next.adopt(structuredClone(pool.snapshot()));
+    expect(next.held(key)).toBe(2);
+  });
+});
+
+test('an upstream of no plan is forgotten once nobody holds or waits for a permit', () => {
+  const pool = leases(4, 1);
+  pool.lease(1, key, 1);
+  pool.retain(new Set());
+  expect(pool.held(key)).toBe(4);
+  pool.release(1, key, 4);
+  pool.retain(new Set());
+  expect(pool.snapshot()).toEqual([]);
+});
+
 /** A worker as the contract has it: `enter` when it has a permit, else it queues and asks. */
 class Model {
   granted = 0;

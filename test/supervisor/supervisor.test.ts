@@ -88,10 +88,10 @@ test('health that one worker found reaches the others, and the replacement of a 
 test.for([
   ['crash', 'worker 0 ended with code 3 before it was ready'],
   ['fail', 'no data path'],
-])('a slot whose workers %s at the start is a fault, and nothing is left', async ([region, reason]) => {
+])('a slot whose workers %s at the start is a fault, and nothing is left', async ([behaviour, reason]) => {
   const folder = temporaryFolder();
   const plan = testPlan((plan) => {
-    plan.region = region!;
+    plan.apps[0]!.hostnames = [behaviour!];
     plan.slots.workers = 1;
     plan.slots.control = join(folder, 'edge.sock');
   });
@@ -102,7 +102,7 @@ test.for([
 });
 
 test('it can be stopped before it is ready', async () => {
-  const supervisor = testSupervisor(testPlan((plan) => (plan.region = 'silent')));
+  const supervisor = testSupervisor(testPlan((plan) => (plan.apps[0]!.hostnames = ['silent'])));
   const started = supervisor.start();
   await until(() => supervisor.status.slots.length > 0);
   await supervisor.stop();

@@ -20,15 +20,15 @@ export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
   readonly #exact = new Map<string, Entry>();
   /** By what follows the `*.`. */
   readonly #wildcard = new Map<string, Entry>();
-  #contexts = new WeakMap<KeyPair, Map<string, SecureContext>>();
-  #ticketKeys: Buffer;
+  /** The keys for new tickets first, then those whose tickets are still good. */
+  #sealers: TicketSealer[];
 
   /**
    * @param certificates of several for one name, the first is taken
-   * @param ticketKeys 48 bytes, the same in every process whose sessions are to be shared
+   * @param ticketKeys 48 bytes each, newest first, the same in every process whose sessions are to be shared
    */
-  constructor(certificates: readonly Entry[], ticketKeys: Uint8Array) {
-    this.#ticketKeys = Buffer.from(ticketKeys);
+  constructor(certificates: readonly Entry[], ticketKeys: readonly Uint8Array[]) {
+    this.#sealers = ticketKeys.map((keys) => new TicketSealer(keys));
     for (const entry of certificates) {
       for (const name of entry.hostnames) {
         const names = name.startsWith('*.') ? this.#wildcard : this.#exact;
@@ -47,7 +47,39 @@ export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
     return dot < 1 ? null : (this.#wildcard.get(serverName.slice(dot + 1)) ?? null);
   }
 
-  /** @throws when cert and key are not a valid pair; the configuration has checked that */
+  /**
+   * OpenSSL would take tickets of several keys, but Node gives each context one: so there is a context for each key,
+   * and a client that brings a ticket gets the one that can open it.
+   * @param ticketKey name of the key of the client's ticket, hex
+   * @throws when cert and key are not a valid pair; the configuration has checked that
+   */
+  contextFor(pair: KeyPair, versions: readonly TlsVersion[], ticketKey: string | null): SecureContext {
+    const sealer = this.#sealers.find(({ name }) => name === ticketKey) ?? this.#sealers[0]!;
+    return sealer.contextFor(pair, versions);
+  }
+
+  /** For the connections from now on. Contexts of keys that stay are kept. */
+  setTicketKeys(ticketKeys: readonly Uint8Array[]): void {
+    const known = new Map(this.#sealers.map((sealer) => [sealer.name, sealer]));
+    this.#sealers = ticketKeys.map((keys) => {
+      const sealer = new TicketSealer(keys);
+      return known.get(sealer.name) ?? sealer;
+    });
+  }
+}
+
+/** One set of ticket keys, and the contexts that use it. */
+class TicketSealer {
+  /** The name that a ticket of these keys begins with, hex. */
+  readonly name: string;
+  readonly #keys: Buffer;
+  readonly #contexts = new WeakMap<KeyPair, Map<string, SecureContext>>();
+
+  constructor(keys: Uint8Array) {
+    this.#keys = Buffer.from(keys);
+    this.name = this.#keys.subarray(0, 16).toString('hex');
+  }
+
   contextFor(pair: KeyPair, versions: readonly TlsVersion[]): SecureContext {
     const minVersion = versions.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3';
     const maxVersion = versions.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2';
@@ -65,7 +97,7 @@ export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
         minVersion,
         maxVersion,
         honorCipherOrder: true,
-        ticketKeys: this.#ticketKeys,
+        ticketKeys: this.#keys,
         sessionIdContext,
         // Clients are not asked for certificates: without this, each context would load the root certificates.
         ca: [],
@@ -73,11 +105,5 @@ export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
       contexts.set(range, context);
     }
     return context;
-  }
-
-  /** For the contexts from now on; open connections keep theirs. */
-  setTicketKeys(ticketKeys: Uint8Array): void {
-    this.#ticketKeys = Buffer.from(ticketKeys);
-    this.#contexts = new WeakMap();
   }
 }

@@ -26,6 +26,8 @@ export type ClientHello =
       alpn: string[];
       /** Wire values (0x0303 is TLS 1.2), GREASE removed; without supported_versions the one legacy_version means. */
       versions: number[];
+      /** Name of the key that the session ticket was sealed with, hex (RFC 5077 4, as OpenSSL does it); null without one. */
+      ticketKey: string | null;
     };
 
 const incomplete: ClientHello = { state: 'incomplete' };
@@ -93,7 +95,8 @@ function parseBody(body: Uint8Array): ClientHello {
   let alpn: string[] = [];
   // RFC 8446 4.2.1: a version is negotiated above TLS 1.2 by the extension only.
   let versions: number[] = [Math.min(legacyVersion, 0x0303)];
-  if (at === end) return { state: 'hello', serverName, alpn, versions };
+  let ticketKey: string | null = null;
+  if (at === end) return { state: 'hello', serverName, alpn, versions, ticketKey };
   if (at + 2 > end || at + 2 + u16(body, at) !== end) return refused('malformed extensions');
   const seen = new Set<number>();
   for (at += 2; at < end; ) {
@@ -116,10 +119,16 @@ function parseBody(body: Uint8Array): ClientHello {
       const list = readVersions(body, start, stop);
       if (list === undefined) return refused('malformed supported versions');
       versions = list;
+    } else if (type === 35) {
+      // TLS 1.2; empty when a client wants its first ticket.
+      ticketKey ??= readTicketKey(body, start, stop);
+    } else if (type === 41) {
+      // TLS 1.3: the first identity is the one that the client prefers (RFC 8446 4.2.11).
+      ticketKey = readTicketKey(body, start + 4, Math.min(stop, start + 4 + u16(body, start + 2)));
     }
     at = stop;
   }
-  return { state: 'hello', serverName, alpn, versions };
+  return { state: 'hello', serverName, alpn, versions, ticketKey };
 }
 
 /**
@@ -162,6 +171,11 @@ function readVersions(body: Uint8Array, at: number, stop: number): number[] | un
     if ((version & 0x0f0f) !== 0x0a0a || body[at] !== body[at + 1]) versions.push(version);
   }
   return versions;
+}
+
+/** A ticket begins with its key's name of 16 bytes. What is shorter is none of ours: OpenSSL judges it. */
+function readTicketKey(body: Uint8Array, at: number, stop: number): string | null {
+  return at + 16 > stop ? null : Buffer.from(body.buffer, body.byteOffset + at, 16).toString('hex');
 }
 
 const latin1 = (body: Uint8Array, from: number, to: number): string =>

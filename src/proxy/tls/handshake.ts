@@ -97,7 +97,7 @@ export class Handshake implements Protocol {
       return;
     }
     const versions = route?.port.tls.versions ?? listener.versions;
-    this.#handOver(pair, versions, alpn.state === 'chosen' ? [alpn.protocol] : []);
+    this.#handOver(pair, versions, hello.ticketKey, alpn.state === 'chosen' ? [alpn.protocol] : []);
   }
 
   /** A name that is somebody's gets a self-signed certificate only where its app asks for it. */
@@ -105,7 +105,7 @@ export class Handshake implements Protocol {
     return route === undefined || route.port.tls.defaultSelfSigned ? this.#listener.selfSigned : null;
   }
 
-  #handOver(pair: KeyPair, versions: Listener['versions'], protocols: string[]): void {
+  #handOver(pair: KeyPair, versions: Listener['versions'], ticketKey: string | null, protocols: string[]): void {
     const connection = this.#connection;
     this.#state = State.handshake;
     const { tcp } = connection;
@@ -115,7 +115,7 @@ export class Handshake implements Protocol {
     this.#bytes = Buffer.alloc(0);
     const socket = new SecureSocket(tcp, {
       isServer: true,
-      secureContext: this.#listener.certificates.contextFor(pair, versions),
+      secureContext: this.#listener.certificates.contextFor(pair, versions, ticketKey),
       ...(protocols.length > 0 && { ALPNProtocols: protocols }),
     });
     connection.socket = socket;

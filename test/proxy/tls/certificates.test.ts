@@ -15,7 +15,7 @@ describe('CertificateStore', () => {
   const second = entry('demo.test', 'second.test');
   const wildcard = entry('*.demo.test');
   const inner = entry('a.demo.test');
-  const store = new CertificateStore([exact, second, wildcard, inner], randomBytes(48));
+  const store = new CertificateStore([exact, second, wildcard, inner], [randomBytes(48)]);
 
   it.each([
     ['demo.test', exact],
@@ -33,13 +33,21 @@ describe('CertificateStore', () => {
     expect(store.find(name)).toBe(found);
   });
 
-  it('makes one context for each certificate and range of versions, and new ones after new ticket keys', () => {
-    const context = store.contextFor(exact, ['TLSv1.2', 'TLSv1.3']);
-    expect(store.contextFor(exact, ['TLSv1.3', 'TLSv1.2'])).toBe(context);
-    expect(store.contextFor(exact, ['TLSv1.3'])).not.toBe(context);
-    expect(store.contextFor(second, ['TLSv1.2', 'TLSv1.3'])).not.toBe(context);
-    store.setTicketKeys(randomBytes(48));
-    expect(store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'])).not.toBe(context);
+  it('makes one context for each certificate, range of versions and ticket key', () => {
+    const [old, now] = [randomBytes(48), randomBytes(48)];
+    const store = new CertificateStore([exact, second], [old]);
+    const context = store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], null);
+    expect(store.contextFor(exact, ['TLSv1.3', 'TLSv1.2'], null)).toBe(context);
+    expect(store.contextFor(exact, ['TLSv1.3'], null)).not.toBe(context);
+    expect(store.contextFor(second, ['TLSv1.2', 'TLSv1.3'], null)).not.toBe(context);
+    store.setTicketKeys([now, old]);
+    const newer = store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], null);
+    expect(newer).not.toBe(context);
+    expect(store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], old.toString('hex', 0, 16))).toBe(context);
+    expect(store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], randomBytes(16).toString('hex'))).toBe(newer);
+    store.setTicketKeys([randomBytes(48), now]);
+    expect(store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], now.toString('hex', 0, 16))).toBe(newer);
+    expect(store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], old.toString('hex', 0, 16))).not.toBe(context);
   });
 });
 
@@ -53,8 +61,8 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
 
   const pair = makeSelfSigned(['demo.test']);
 
-  async function startServer(ticketKeys: Buffer, versions: TlsVersion[]): Promise<number> {
-    const settings = JSON.stringify({ ...pair, ticketKeys: ticketKeys.toString('hex'), versions });
+  async function startServer(ticketKeys: Buffer[], versions: TlsVersion[]): Promise<number> {
+    const settings = JSON.stringify({ ...pair, ticketKeys: ticketKeys.map((keys) => keys.toString('hex')), versions });
     const script = new URL('./tls-server.ts', import.meta.url).pathname;
     // A further argument, as workers differ in theirs: tls.Server makes its session id context of them.
     const child = spawn(process.execPath, [script, settings, `process ${children.length}`], {
@@ -83,10 +91,12 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
     ['-tls1_3', 'TLSv1.3'],
   ])('resume in another process with the same ticket keys, and only there: %s', async (flag, version) => {
     const keys = randomBytes(48);
-    const [first, second, stranger] = await Promise.all([
-      startServer(keys, both),
-      startServer(keys, both),
-      startServer(randomBytes(48), both),
+    const newer = randomBytes(48);
+    const [first, second, rotated, stranger] = await Promise.all([
+      startServer([keys], both),
+      startServer([keys], both),
+      startServer([newer, keys], both),
+      startServer([newer], both),
     ]);
     const session = join(folder, version);
     expect(await connect(first, flag, '-alpn', 'http/1.1', '-sess_out', session)).toContain(`New, ${version}`);
@@ -94,6 +104,12 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
     expect(resumed).toContain(`Reused, ${version}`);
     expect(resumed).toContain('ALPN protocol: http/1.1');
     expect(resumed).toContain('served');
+    expect(await connect(rotated, flag, '-sess_in', session)).toContain(`Reused, ${version}`);
+    expect(await connect(rotated, flag, '-sess_out', session)).toContain(`New, ${version}`);
+    // What is new is sealed with the newest key.
+    expect(await connect(stranger, flag, '-sess_in', session)).toContain(`Reused, ${version}`);
+    expect(await connect(first, flag, '-sess_in', session)).toContain(`New, ${version}`);
+    expect(await connect(first, flag, '-sess_out', session)).toContain(`New, ${version}`);
     expect(await connect(stranger, flag, '-sess_in', session)).toContain(`New, ${version}`);
   });
 
@@ -101,13 +117,13 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
     ['TLSv1.2', '-tls1_3', '-tls1_2'],
     ['TLSv1.3', '-tls1_2', '-tls1_3'],
   ] as const)('speak %s only when only it is allowed', async (version, refused, accepted) => {
-    const port = await startServer(randomBytes(48), [version]);
+    const port = await startServer([randomBytes(48)], [version]);
     expect(await connect(port, refused)).toContain('alert protocol version');
     expect(await connect(port, accepted)).toContain(`New, ${version}`);
   });
 
   it('end with no_application_protocol when the protocols have none in common', async () => {
-    const port = await startServer(randomBytes(48), both);
+    const port = await startServer([randomBytes(48)], both);
     expect(await connect(port, '-alpn', 'h2')).toContain('alert no application protocol');
   });
 });

@@ -71,9 +71,10 @@ describe('parseClientHello', () => {
       serverName: 'demo.test',
       alpn: ['h2', 'http/1.1'],
       versions: [0x0304, 0x0303],
+      ticketKey: null,
     });
     const old = await realHello({ maxVersion: 'TLSv1.2', ciphers: 'DEFAULT@SECLEVEL=0' });
-    expect(parse(old)).toEqual({ state: 'hello', serverName: null, alpn: [], versions: [0x0303] });
+    expect(parse(old)).toEqual({ state: 'hello', serverName: null, alpn: [], versions: [0x0303], ticketKey: null });
   });
 
   const names: [what: string, extensions: Buffer[], serverName: string | null][] = [
@@ -101,6 +102,19 @@ describe('parseClientHello', () => {
   it('ignores GREASE versions (RFC 8701)', () => {
     expect(parse(hello(versions(0x3a3a, 0x0304, 0x0303)))).toMatchObject({ versions: [0x0304, 0x0303] });
     expect(parse(hello(versions(0x3a4a)))).toMatchObject({ versions: [0x3a4a] });
+  });
+
+  it("tells a ticket's key (RFC 5077 4), TLS 1.3's before TLS 1.2's", () => {
+    const ticket = (fill: number) => Buffer.alloc(32, fill);
+    const name = (fill: number) => Buffer.alloc(16, fill).toString('hex');
+    const old = extension(35, ticket(1));
+    const identities = sized(2, bytes(sized(2, ticket(2)), Buffer.alloc(4)));
+    const preShared = extension(41, bytes(identities, sized(2, sized(1, Buffer.alloc(32)))));
+    expect(parse(hello(old))).toMatchObject({ ticketKey: name(1) });
+    expect(parse(hello(old, preShared))).toMatchObject({ ticketKey: name(2) });
+    expect(parse(hello(extension(35, Buffer.alloc(0))))).toMatchObject({ ticketKey: null });
+    expect(parse(hello(extension(41, Buffer.alloc(0))))).toMatchObject({ ticketKey: null });
+    expect(parse(hello(extension(41, bytes(u16(100), u16(100), Buffer.alloc(3)))))).toMatchObject({ ticketKey: null });
   });
 
   it('takes legacy_version without supported_versions, never above TLS 1.2 (RFC 8446 4.2.1)', () => {
@@ -159,7 +173,13 @@ describe('parseClientHello', () => {
   it('says incomplete of every prefix, however the records are cut, and then the same', () => {
     const content = message({ extensions: bytes(sni(name('demo.test')), alpn('http/1.1'), versions(0x0304)) });
     const whole = parse(records(content));
-    expect(whole).toEqual({ state: 'hello', serverName: 'demo.test', alpn: ['http/1.1'], versions: [0x0304] });
+    expect(whole).toEqual({
+      state: 'hello',
+      serverName: 'demo.test',
+      alpn: ['http/1.1'],
+      versions: [0x0304],
+      ticketKey: null,
+    });
     for (const size of [1, 2, 3, 5, 50, 16384]) {
       const input = records(content, size);
       for (let end = 0; end < input.length; end++)

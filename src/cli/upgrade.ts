@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { control } from '../supervisor/control.ts';
+import { configOption, controlPath } from './config.ts';
+import { complain, exitCode } from './exit.ts';
+
+export function upgradeCommand(program: Command): void {
+  program
+    .command('upgrade')
+    .description('as restart, and replace the supervisor too, by the version of this command')
+    .requiredOption(...configOption)
+    .action(async ({ config }: { config: string }) => {
+      const path = await controlPath(config);
+      if (path === null) return void (process.exitCode = exitCode.usage);
+      const program: [string, string] = [process.execPath, resolve(process.argv[1]!)];
+      const response = await control(path, { command: 'upgrade', config: resolve(config), program });
+      if (!response.ok) {
+        for (const reason of response.reason.split('\n')) complain(reason);
+        process.exitCode = exitCode.failed;
+      } else {
+        process.stdout.write(`pid ${response.pid} leads\n${response.changes.join('\n')}\n`);
+      }
+    });
+}
