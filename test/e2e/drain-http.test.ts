@@ -1,7 +1,7 @@
 /** What HTTP connections of the old slot see in a flip: nothing, but a `Connection: close` in time. */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { sweepInterval } from '../../src/proxy/clock.ts';
 import { drainSilence, drainWindow } from '../../src/proxy/drain.ts';
 import { Edge, service } from '../helpers/edge.ts';

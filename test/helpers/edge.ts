@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { control } from '../../src/supervisor/control.ts';
 import type { Status } from '../../src/supervisor/status.ts';
@@ -102,17 +103,8 @@ export class Edge {
 
   /** Resolves once it serves. Throws, with what it wrote, when it does not. */
   static async start(options: EdgeOptions): Promise<Edge> {
-    const directory = mkdtempSync(join(tmpdir(), 'fly-edge-e2e-'));
-    const wanted = options.ports ?? [80];
-    const [metrics, ...local] = (await freePorts(1 + wanted.length)) as [number, ...number[]];
-    const ports: Ports = new Map(wanted.map((port, i) => [port, local[i]!]));
-    const edge = new Edge(
-      directory,
-      configure(directory, options, ports, metrics),
-      ports,
-      metrics,
-      options.under ?? [],
-    );
+    const { directory, file, ports, metrics } = await write(options);
+    const edge = new Edge(directory, file, ports, metrics, options.under ?? []);
     try {
       await ready(edge.child, 'the edge', async () => (await fetch(`${edge.#metrics}/healthz`)).ok, 30_000);
     } catch (error) {
@@ -196,6 +188,21 @@ export class Edge {
       throw new Error(`the edge ended with ${exitCode ?? signalCode}: ${JSON.stringify(this.log.slice(-5))}`);
     }
   }
+}
+
+/** The configuration alone, for a test that runs a supervisor by itself; removed with the test. */
+export async function prepare(options: EdgeOptions): Promise<{ file: string; port(publicPort: number): number }> {
+  const { directory, file, ports } = await write(options);
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return { file, port: (publicPort) => ports.get(publicPort)! };
+}
+
+async function write(options: EdgeOptions) {
+  const directory = mkdtempSync(join(tmpdir(), 'fly-edge-e2e-'));
+  const wanted = options.ports ?? [80];
+  const [metrics, ...local] = (await freePorts(1 + wanted.length)) as [number, ...number[]];
+  const ports: Ports = new Map(wanted.map((port, i) => [port, local[i]!]));
+  return { directory, file: configure(directory, options, ports, metrics), ports, metrics };
 }
 
 /** JSON lines that come in pieces. */
