@@ -125,6 +125,7 @@ export class Exchange implements Seeker, UpstreamUser {
     }
     this.request.begin(request.framing, request.contentLength, limits.headSize, false);
     const bodyEnd = this.request.push(buffer, start, end);
+    client.followed = bodyEnd >= 0 && bodyEnd < end;
 
     const route = client.route(request);
     if (!('app' in route)) {
