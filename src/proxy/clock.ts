@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /**
  * Time for deadlines: milliseconds, as coarse as the sweep that advances it, and free to read.
  * What is measured for a histogram reads `performance.now()` instead.

@@ -31,6 +31,10 @@ const nothing: Protocol = {
   drain() {},
 };
 
+const isTunnel = (connection: ClientConnection): boolean => connection.isTunnel;
+const isRequest = (connection: ClientConnection): boolean => !connection.isTunnel;
+const isAny = (): boolean => true;
+
 /** The data plane of one worker: all listeners, apps and connections of one generation. */
 export class DataPlane implements Context {
   readonly region: string;
@@ -177,7 +181,7 @@ export class DataPlane implements Context {
     const { series } = connection;
     const open = series === null ? undefined : this.#openOf.get(series);
     if (open !== undefined) this.#openOf.set(series!, open - 1);
-    if (this.draining && this.#clients.size === 0) this.#drained.resolve();
+    if (this.draining) this.#endIfDrained();
   }
 
   /** Client connections open now. */
@@ -238,6 +242,7 @@ export class DataPlane implements Context {
   #tick(): void {
     this.sweep.pass();
     for (const service of this.#services) service.expire();
+    if (this.draining) this.#endIfDrained();
   }
 
   // ---- the end ----
@@ -252,7 +257,7 @@ export class DataPlane implements Context {
 
   /**
    * Stops accepting, lets every connection end in its own way, and cuts what is left at its deadline.
-   * Resolves when no client is left. When called again, the earlier deadline holds.
+   * Resolves when no client is left, and all is told of them. When called again, the earlier deadline holds.
    * @param timeout, websocketTimeout milliseconds; upgraded and raw connections have the longer one.
    * @param handover another generation takes over, so that no client may lose a request; else idle ones go at once.
    */
@@ -261,20 +266,28 @@ export class DataPlane implements Context {
     this.draining = true;
     this.handover = handover;
     for (const connection of this.#clients) connection.protocol.drain();
+    // A request may become a tunnel when the tunnels' time is over: the later deadline spares nobody.
     this.#deadlines.push(
-      setTimeout(() => this.#cutAll(false), timeout),
-      setTimeout(() => this.#cutAll(true), websocketTimeout),
+      setTimeout(() => this.#cutAll(timeout < websocketTimeout ? isRequest : isAny), timeout),
+      setTimeout(() => this.#cutAll(timeout < websocketTimeout ? isAny : isTunnel), websocketTimeout),
     );
-    if (this.#clients.size === 0) this.#drained.resolve();
+    this.#endIfDrained();
     return this.#drained.promise.then(() => {
       for (const timer of this.#deadlines) clearTimeout(timer);
       return { cut: this.#cut };
     });
   }
 
-  #cutAll(tunnels: boolean): void {
+  /** A tunnel ends with both its sides, and has to be counted and logged when its client is gone already. */
+  #endIfDrained(): void {
+    if (this.#clients.size > 0) return;
+    for (const { inFlight } of this.#upstreams.values()) if (inFlight > 0) return;
+    this.#drained.resolve();
+  }
+
+  #cutAll(of: (connection: ClientConnection) => boolean): void {
     for (const connection of this.#clients) {
-      if (connection.isTunnel !== tunnels) continue;
+      if (!of(connection)) continue;
       this.#cut++;
       connection.reset();
     }

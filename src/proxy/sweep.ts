@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { clock } from './clock.ts';
 
 /** Something open that has a deadline; lives in one `Sweep`. */

@@ -27,6 +27,8 @@ export class CountingClient {
   readonly socket: Socket;
   /** Settled once it is closed. */
   readonly closed: Promise<void>;
+  /** An answer said `Connection: close`: no further request may be sent here. */
+  leaving = false;
   readonly #ledger: Ledger;
   #text = '';
   /** Of each request that has no whole answer yet: whether it was HEAD. */
@@ -107,6 +109,7 @@ export class CountingClient {
     if (!this.#counted) this.#ledger.answered(status);
     this.#counted = true;
     if (status === 101) this.#tunnel = true;
+    if (head.includes('\r\nconnection: close')) this.leaving = true;
     const length = bodyEnd(
       this.#text,
       end + 4,

@@ -5,10 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { control } from '../../src/supervisor/control.ts';
 import type { Status } from '../../src/supervisor/status.ts';
-import { type Page, parseExposition } from './exposition.ts';
+import { fallen, gauges, type Page, parseExposition } from './exposition.ts';
+import { until } from './until.ts';
 import { Watch } from './watch.ts';
 
 export const edgeProgram = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -36,7 +38,10 @@ export interface EdgeOptions {
   trusted?: string[];
   proxyProtocol?: 'off' | 'optional' | 'required';
   certificates?: { cert: string; key: string }[];
-  /** Lines for `[slots]`. */
+  /** `"5s"` each. */
+  drainTimeout?: string;
+  websocketDrainTimeout?: string;
+  /** Further lines for `[slots]`. */
   slots?: string;
   /** A program, with its arguments, that starts the edge: `prlimit` with its limits. */
   under?: string[];
@@ -83,6 +88,7 @@ export class Edge {
   readonly #metrics: string;
   readonly #stderr = new Lines();
   readonly #stdout = new Lines();
+  #scraped: Page | null = null;
 
   private constructor(directory: string, file: string, ports: Ports, metrics: number, under: string[]) {
     this.#directory = directory;
@@ -97,17 +103,8 @@ export class Edge {
 
   /** Resolves once it serves. Throws, with what it wrote, when it does not. */
   static async start(options: EdgeOptions): Promise<Edge> {
-    const directory = mkdtempSync(join(tmpdir(), 'fly-edge-e2e-'));
-    const wanted = options.ports ?? [80];
-    const [metrics, ...local] = (await freePorts(1 + wanted.length)) as [number, ...number[]];
-    const ports: Ports = new Map(wanted.map((port, i) => [port, local[i]!]));
-    const edge = new Edge(
-      directory,
-      configure(directory, options, ports, metrics),
-      ports,
-      metrics,
-      options.under ?? [],
-    );
+    const { directory, file, ports, metrics } = await write(options);
+    const edge = new Edge(directory, file, ports, metrics, options.under ?? []);
     try {
       await ready(edge.child, 'the edge', async () => (await fetch(`${edge.#metrics}/healthz`)).ok, 30_000);
     } catch (error) {
@@ -142,17 +139,39 @@ export class Edge {
     return response.status;
   }
 
+  /** Flips the slots; resolves once the new one serves. Throws the reason when it does not. */
+  async restart(): Promise<void> {
+    const response = await control(join(this.#directory, 'edge.sock'), { command: 'restart' });
+    if (!response.ok) throw new Error(response.reason);
+  }
+
+  /** `blue 1 draining`, `green 2 accepting`: the slots that live. */
+  async slots(): Promise<string[]> {
+    return (await this.status()).slots.map(({ colour, generation, state }) => `${colour} ${generation} ${state}`);
+  }
+
+  /** Waits until only the slot that serves is left. */
+  async drained(): Promise<void> {
+    await until(async () => (await this.status()).slots.length === 1, 'the old slots to end');
+  }
+
   /** Of the workers that serve. */
   async pids(): Promise<number[]> {
     return (await this.status()).slots.flatMap(({ workers }) => workers.map(({ pid }) => pid));
   }
 
-  /** The `fly_*` series now. */
+  /** The `fly_*` series now. Throws when a counter or bucket fell since the scrape before. */
   async scrape(): Promise<Page> {
+    const before = this.#scraped;
     const response = await fetch(`${this.#metrics}/metrics`);
     if (!response.ok) throw new Error(`the scrape was answered ${response.status}`);
-    const lines = (await response.text()).split('\n').filter((line) => line.startsWith('fly_'));
-    return parseExposition(lines.map((line) => `${line}\n`).join(''));
+    const text = await response.text();
+    const lines = text.split('\n').filter((line) => line.startsWith('fly_'));
+    const page = parseExposition(lines.map((line) => `${line}\n`).join(''));
+    const fell = before === null ? [] : fallen(before, page, gauges(text));
+    if (fell.length > 0) throw new Error(`counters fell: ${fell.join(', ')}`);
+    this.#scraped = page;
+    return page;
   }
 
   /** From here on: what moves. */
@@ -169,6 +188,21 @@ export class Edge {
       throw new Error(`the edge ended with ${exitCode ?? signalCode}: ${JSON.stringify(this.log.slice(-5))}`);
     }
   }
+}
+
+/** The configuration alone, for a test that runs a supervisor by itself; removed with the test. */
+export async function prepare(options: EdgeOptions): Promise<{ file: string; port(publicPort: number): number }> {
+  const { directory, file, ports } = await write(options);
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return { file, port: (publicPort) => ports.get(publicPort)! };
+}
+
+async function write(options: EdgeOptions) {
+  const directory = mkdtempSync(join(tmpdir(), 'fly-edge-e2e-'));
+  const wanted = options.ports ?? [80];
+  const [metrics, ...local] = (await freePorts(1 + wanted.length)) as [number, ...number[]];
+  const ports: Ports = new Map(wanted.map((port, i) => [port, local[i]!]));
+  return { directory, file: configure(directory, options, ports, metrics), ports, metrics };
 }
 
 /** JSON lines that come in pieces. */
@@ -208,8 +242,8 @@ access = ${options.access ?? false}
 [slots]
 workers = ${options.workers ?? 1}
 control = "edge.sock"
-drain_timeout = "5s"
-websocket_drain_timeout = "5s"
+drain_timeout = "${options.drainTimeout ?? '5s'}"
+websocket_drain_timeout = "${options.websocketDrainTimeout ?? '5s'}"
 ${options.slots ?? ''}
 [trusted_proxies]
 cidrs = ${JSON.stringify(options.trusted ?? [])}

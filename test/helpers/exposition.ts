@@ -37,6 +37,25 @@ export function select(page: Page, name: string, filter: Record<string, string> 
   return (page.get(name) ?? []).filter(({ labels }) => wanted.every(([label, value]) => labels[label] === value));
 }
 
+/** The names that the page's TYPE lines call gauges. */
+export function gauges(text: string): Set<string> {
+  return new Set([...text.matchAll(/^# TYPE (\S+) gauge$/gm)].map(([, name]) => name!));
+}
+
+/** Samples, gauges excepted, that are smaller than before, or gone. */
+export function fallen(before: Page, after: Page, except: ReadonlySet<string>): string[] {
+  const found: string[] = [];
+  for (const [name, samples] of before) {
+    if (except.has(name)) continue;
+    const now = new Map((after.get(name) ?? []).map(({ labels, value }) => [JSON.stringify(labels), value] as const));
+    for (const { labels, value } of samples) {
+      const key = JSON.stringify(labels);
+      if (!(now.get(key)! >= value)) found.push(`${name}${key}: ${value}, then ${now.get(key)}`);
+    }
+  }
+  return found;
+}
+
 function parseLabels(text: string, line: string): Record<string, string> {
   const labels: Record<string, string> = {};
   let at = 0;

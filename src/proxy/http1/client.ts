@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { clock } from '../clock.ts';
 import type { Context, Routes } from '../context.ts';
 import { drainSilence, drainWindow } from '../drain.ts';
@@ -61,6 +62,8 @@ export class HttpClient implements Protocol {
   /** In `clock` milliseconds; of meaning while the generation drains. */
   #leaveAt = 0;
   halfClosed = false;
+  /** More bytes came together with the current request. */
+  followed = false;
 
   constructor(connection: ClientConnection, context: Context, port: HttpPort, secure: boolean, named: App | null) {
     this.connection = connection;
@@ -281,7 +284,7 @@ export class HttpClient implements Protocol {
 
   /** The next answer says `Connection: close`; what the client pipelined before that is answered first. */
   get leaving(): boolean {
-    return this.#context.draining && clock.now >= this.#leaveAt && this.#pipelined === null;
+    return this.#context.draining && clock.now >= this.#leaveAt && this.#pipelined === null && !this.followed;
   }
 
   drain(): void {

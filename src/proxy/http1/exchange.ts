@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
@@ -118,10 +119,13 @@ export class Exchange implements Seeker, UpstreamUser {
     this.#minor = request.minor;
     this.#keepAlive = request.keepAlive;
     this.#upgrade = request.upgrade;
-    this.#host = request.host;
-    this.#path = request.target;
+    if (this.#context.host.access !== null) {
+      this.#host = request.host;
+      this.#path = request.target;
+    }
     this.request.begin(request.framing, request.contentLength, limits.headSize, false);
     const bodyEnd = this.request.push(buffer, start, end);
+    client.followed = bodyEnd >= 0 && bodyEnd < end;
 
     const route = client.route(request);
     if (!('app' in route)) {

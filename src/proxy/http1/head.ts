@@ -13,8 +13,6 @@ const HASH = 0x23;
 /** The head of a request (RFC 9112 3). */
 export class RequestHead extends Head {
   method = '';
-  /** As sent. */
-  target = '';
   /**
    * What to forward, in `text`: origin-form, or `*`; nothing for CONNECT. Where an absolute-form has no path, it stands
    * at the end of `text`, after the head.
@@ -26,6 +24,12 @@ export class RequestHead extends Head {
   framing: typeof Framing.none | typeof Framing.length | typeof Framing.chunked = Framing.none;
   contentLength = 0;
   expectContinue = false;
+  private targetEnd = 0;
+
+  /** As sent. Made when asked for: most requests go on without it. */
+  get target(): string {
+    return this.text.slice(this.method.length + 1, this.targetEnd);
+  }
 
   /** The last good `Host` and its name: the requests of a connection mostly repeat it. */
   private lastHost = '';
@@ -71,7 +75,7 @@ export class RequestHead extends Head {
     if (i <= 0) return i;
 
     this.method = methodEnd === 3 && this.text.startsWith('GET') ? 'GET' : this.text.slice(0, methodEnd);
-    this.target = this.text.slice(methodEnd + 1, targetEnd);
+    this.targetEnd = targetEnd;
     this.pathStart = methodEnd + 1;
     this.pathEnd = targetEnd;
     const fault = this.settleHost() || this.settleTarget() || this.settleFraming() || this.settleConnection();
@@ -99,8 +103,8 @@ export class RequestHead extends Head {
   }
 
   private settleTarget(): Fault | '' {
+    if (this.text.charCodeAt(this.pathStart) === SLASH && this.method !== 'CONNECT') return '';
     const { target } = this;
-    if (target.charCodeAt(0) === SLASH && this.method !== 'CONNECT') return '';
     if (this.method === 'CONNECT') return this.settleAuthorityForm();
     if (target === '*') return this.method === 'OPTIONS' ? '' : 'target-form';
     const start = authorityStart(target);

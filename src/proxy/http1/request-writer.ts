@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
@@ -7,30 +8,42 @@ import { authorityEnd, authorityStart } from './target.ts';
 /** Who asks, as the instance is told: the part of a request's head that is the same for all of a connection. */
 export interface Forwarding {
   readonly route: Route;
-  readonly clientIp: string;
-  /** `Fly-Client-IP` to `Via`, each with its CRLF. */
+  readonly about: About;
+  /** Lines from `Fly-Client-IP` to `X-Forwarded-For`, and the name of the last one, `Fly-Request-Id: `. */
   readonly fields: string;
 }
 
-export function forwardingFor(connection: ClientConnection, route: Route, region: string): Forwarding {
-  const tls = connection.socket !== connection.tcp;
-  const { publicPort } = route.port;
-  return makeForwarding(route, region, connection.client.address, tls ? 'https' : 'http', String(publicPort), tls);
+interface About {
+  /** Of the connection, or of the proxy in front of us. */
+  readonly peer: string;
+  readonly clientIp: string;
+  readonly proto: string;
+  readonly port: string;
+  readonly ssl: string;
+  /** What the proxy in front of us sent, each address followed by `, `. */
+  readonly forwardedFor: string;
 }
 
-function makeForwarding(
-  route: Route,
-  region: string,
-  clientIp: string,
-  proto: string,
-  port: string,
-  ssl: boolean,
-): Forwarding {
-  const fields =
-    `Fly-Client-IP: ${clientIp}\r\nFly-Forwarded-Port: ${route.port.publicPort}\r\nFly-Region: ${region}\r\n` +
-    `X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-Ssl: ${ssl ? 'on' : 'off'}\r\n` +
-    `Via: ${via}\r\n`;
-  return { route, clientIp, fields };
+export function forwardingFor(connection: ClientConnection, route: Route, region: string): Forwarding {
+  const { address } = connection.client;
+  const secure = connection.socket !== connection.tcp;
+  const about = {
+    peer: address,
+    clientIp: address,
+    proto: secure ? 'https' : 'http',
+    port: String(route.port.publicPort),
+    ssl: secure ? 'on' : 'off',
+    forwardedFor: '',
+  };
+  return { route, about, fields: fieldsOf(about, route, region) };
+}
+
+function fieldsOf(about: About, route: Route, region: string): string {
+  return (
+    `Fly-Client-IP: ${about.clientIp}\r\nFly-Forwarded-Port: ${route.port.publicPort}\r\nFly-Region: ${region}\r\n` +
+    `X-Forwarded-Proto: ${about.proto}\r\nX-Forwarded-Port: ${about.port}\r\nX-Forwarded-Ssl: ${about.ssl}\r\n` +
+    `Via: ${via}\r\nX-Forwarded-For: ${about.forwardedFor}${about.peer}\r\nFly-Request-Id: `
+  );
 }
 
 /** Whether a field goes on to the instance as it came; hop-by-hop fields do not (RFC 9110 7.6.1). */
@@ -121,28 +134,27 @@ export function writeRequestHead(
     }
   }
   if (run >= 0) out += text.slice(run, headEnd(head));
-  let origin = forwarding;
-  let forwardedFor = '';
-  if (trusted && forwarded) {
-    origin = believed(head, forwarding, region);
-    forwardedFor = joined(head, Id.xForwardedFor);
-  }
-  out += `${origin.fields}X-Forwarded-For: ${forwardedFor}${forwarding.clientIp}\r\nFly-Request-Id: ${id}\r\nX-Request-Start: t=${unixMicroseconds(startedAt)}\r\n`;
+  out += trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;
+  out += `${id}\r\nX-Request-Start: t=${unixMicroseconds(startedAt)}\r\n`;
   if (head.upgrade) out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
   else if (close) out += 'Connection: close\r\n';
   return `${out}\r\n`;
 }
 
+/** Unix milliseconds at 0 of `performance.now()`; follows the wall clock when that is set. */
+let origin = performance.timeOrigin;
 const thousands = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
 let second = -1;
 let secondText = '';
 
 /** @param at milliseconds of `performance.now()`. In parts: a number of 16 digits is slow to write. */
 function unixMicroseconds(at: number): string {
-  const microseconds = Math.round((performance.timeOrigin + at) * 1000);
+  const microseconds = Math.round((origin + at) * 1000);
   const whole = Math.floor(microseconds / 1e6);
   if (whole !== second) {
     second = whole;
+    const now = Date.now() - performance.now();
+    if (Math.abs(now - origin) > 10) origin = now;
     secondText = String(whole);
   }
   const rest = microseconds - whole * 1e6;
@@ -162,12 +174,17 @@ function headEnd(head: RequestHead): number {
 }
 
 /** What a trusted proxy in front of us says about its client. */
-function believed(head: RequestHead, own: Forwarding, region: string): Forwarding {
-  const line = (name: string): string => own.fields.match(new RegExp(`^${name}: ([^\\r]*)`, 'm'))![1]!;
-  const proto = single(head, Id.xForwardedProto) ?? line('X-Forwarded-Proto');
-  const port = single(head, Id.xForwardedPort) ?? line('X-Forwarded-Port');
-  const ssl = single(head, Id.xForwardedSsl) ?? (proto === 'https' ? 'on' : 'off');
-  return makeForwarding(own.route, region, believedIp(head) ?? own.clientIp, proto, port, ssl === 'on');
+function believed(head: RequestHead, { route, about }: Forwarding, region: string): string {
+  const proto = single(head, Id.xForwardedProto) ?? about.proto;
+  const theirs: About = {
+    peer: about.peer,
+    clientIp: believedIp(head) ?? about.clientIp,
+    proto,
+    port: single(head, Id.xForwardedPort) ?? about.port,
+    ssl: single(head, Id.xForwardedSsl) ?? (proto === 'https' ? 'on' : 'off'),
+    forwardedFor: joined(head, Id.xForwardedFor),
+  };
+  return fieldsOf(theirs, route, region);
 }
 
 /** `Fly-Client-IP`, else the first of `X-Forwarded-For`. */

@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { clock } from '../clock.ts';
 import type { EdgeSeries } from '../series.ts';
 import type { Swept } from '../sweep.ts';
@@ -51,6 +52,8 @@ export class ClientConnection implements SocketOwner, Swept {
   deadline = Number.POSITIVE_INFINITY;
   place = -1;
   closed = false;
+  /** It was ended with RST from this side. */
+  cut = false;
   /** When bytes were last seen to move in either direction, to the second. */
   movedAt = clock.now;
   /** Nothing is read before the first `resume`. */
@@ -126,7 +129,9 @@ export class ClientConnection implements SocketOwner, Swept {
 
   /** RST: the client must not take what it has for complete. */
   reset(): void {
-    if (!this.closed && this.tcp.handle !== null) this.tcp.resetAndDestroy();
+    if (this.closed || this.tcp.handle === null) return;
+    this.cut = true;
+    this.tcp.resetAndDestroy();
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {

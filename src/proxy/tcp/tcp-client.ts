@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';

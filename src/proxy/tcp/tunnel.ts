@@ -66,7 +66,8 @@ export class Tunnel implements Protocol, UpstreamUser {
   onClose(error: Error | null): void {
     this.#clientClosed = true;
     if (!this.#upstreamClosed) {
-      if (error !== null) this.#upstream.socket.resetAndDestroy();
+      // What the instance got so far must not look complete.
+      if (error !== null || this.#client.cut) this.#upstream.socket.resetAndDestroy();
       else if (!this.#upstream.socket.writableEnded || !this.#upstream.socket.readableEnded) {
         this.#upstream.socket.destroy();
       }

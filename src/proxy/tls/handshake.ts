@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';

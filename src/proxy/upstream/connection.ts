@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { clock } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
