@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { bin, type Config, config, instance, run } from '../cli/helpers.ts';
 import { type Page, sum } from '../helpers/exposition.ts';
-import { alive, Installation } from '../helpers/installation.ts';
+import { alive, Installation, type RunningEdge } from '../helpers/installation.ts';
 import { load } from '../helpers/keep-alive-load.ts';
 import { until } from '../helpers/until.ts';
 
@@ -33,12 +34,39 @@ async function holding() {
 
 const fetchText = async ({ http }: Config, path = '/') => (await fetch(`http://127.0.0.1:${http}${path}`)).text();
 
+/** Scrapes all the time. Tells those that failed, and counters that fell. */
+function scrapes(edge: RunningEdge) {
+  const faults: string[] = [];
+  let over = false;
+  const running = (async () => {
+    const last = new Map<string, number>();
+    while (!over) {
+      const page = await edge.scrape().catch((error) => void faults.push(String(error.cause ?? error)));
+      for (const [name, samples] of page ?? [])
+        for (const { labels, value } of name.endsWith('_count') || name.endsWith('_bucket') ? samples : []) {
+          const series = `${name} ${JSON.stringify(labels)}`;
+          if (value < (last.get(series) ?? 0)) faults.push(`${series} fell to ${value}`);
+          last.set(series, value);
+        }
+      await delay(20);
+    }
+  })();
+  return {
+    async stop() {
+      over = true;
+      await running;
+      return faults;
+    },
+  };
+}
+
 test('an upgrade under load loses no request and no count, and one after the other works', async () => {
   const installation = new Installation();
   const made = await config(await instance(), { workers: 2 });
   const edge = await installation.serve(made);
   const first = (await edge.status()).pid;
   const clients = load(made.http, 4);
+  const scraper = scrapes(edge);
   let last = 0;
   const pids = [first];
   for (const [version, served] of [
@@ -65,6 +93,7 @@ test('an upgrade under load loses no request and no count, and one after the oth
   const restarted = await installation.run('restart', '--config', made.file);
   expect(restarted.stdout).toContain('slot green, generation 4, serves');
   const done = await clients.stop();
+  expect(await scraper.stop()).toEqual([]);
   await until(async () => (await edge.slots()).length === 1, 'the drain ends', 20_000);
   const page = await edge.scrape();
   expect(responses(page)).toBe(done);

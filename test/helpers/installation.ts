@@ -88,7 +88,9 @@ export class RunningEdge {
   }
 
   async scrape(): Promise<Page> {
-    const response = await fetch(`http://127.0.0.1:${this.#config.metrics}/metrics`);
+    // A connection each: one that is kept may be closed by the supervisor that leaves.
+    const headers = { connection: 'close' };
+    const response = await fetch(`http://127.0.0.1:${this.#config.metrics}/metrics`, { headers });
     if (!response.ok) throw new Error(`the scrape was answered ${response.status}`);
     const lines = (await response.text()).split('\n').filter((line) => line.startsWith('fly_'));
     return parseExposition(lines.map((line) => `${line}\n`).join(''));
