@@ -8,24 +8,21 @@ import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Store } from '../metrics/merge.ts';
 import { protocol, series } from '../proxy/protocol.ts';
-import { makeSelfSigned } from '../proxy/tls/self-signed.ts';
 import { type ControlRequest, type ControlResponse, type ControlSocket, openControlSocket } from './control.ts';
 import { Hub } from './hub.ts';
-import { addressesOf, instancesOf } from './instances.ts';
+import { instancesOf } from './instances.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import { ListeningSockets } from './listening-sockets.ts';
 import type { Colour } from './messages.ts';
 import type { Predecessor } from './predecessor.ts';
 import { ScrapeEndpoint } from './scrape-endpoint.ts';
-import { Slot, type SlotHost } from './slot.ts';
-import { type FlipResult, SlotSeries } from './slot-series.ts';
-import type { SlotStatus, Status } from './status.ts';
-import type { Begin, FoundHealth, ToPredecessor } from './succession.ts';
+import type { FlipResult } from './slot-series.ts';
+import { other, Slots } from './slots.ts';
+import type { Status } from './status.ts';
+import type { Begin, ToPredecessor } from './succession.ts';
 import { Successor } from './successor.ts';
-import { TicketKeys } from './ticket-keys.ts';
 import { Turns } from './turns.ts';
 import { version } from './version.ts';
-import type { ExitCause } from './worker-process.ts';
 
 export interface SupervisorOptions {
   log: Log;
@@ -51,14 +48,11 @@ const closeTimeout = 1_000;
 
 /** Beside this file in the sources as in the compiled package, with the same extension. */
 const defaultEntry = fileURLToPath(new URL(`../proxy/worker${extname(import.meta.url)}`, import.meta.url));
-const stopped = 'it was stopped before it was ready';
-const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
 /** Owns the listening sockets, the slots, the counts and the scrape endpoint; carries no traffic. */
-export class Supervisor implements SlotHost {
-  readonly log: Log;
-  readonly workerEntry: string;
-  readonly hub: Hub;
+export class Supervisor {
+  readonly #log: Log;
+  readonly #hub: Hub;
   /** Settled when nothing is left: all slots have ended and all sockets are closed. */
   readonly ended: Promise<void>;
   readonly #end = Promise.withResolvers<void>();
@@ -71,14 +65,9 @@ export class Supervisor implements SlotHost {
   #config: string | null;
   #state: Status['state'] = 'starting';
   readonly #sockets = new ListeningSockets();
-  /** Those that live, in the order of their generations, and the one that serves or did. */
-  #slots: Slot[] = [];
-  #serving: Slot | null = null;
-  #generation: number;
+  readonly #slots: Slots;
   readonly #store: Store;
-  readonly #series: Record<Colour, SlotSeries>;
   readonly #scrape: ScrapeEndpoint;
-  readonly #ticketKeys: TicketKeys;
   /** App, and whose it is, for all apps that there ever were. */
   readonly #orgOf: Map<string, string>;
   #control: ControlSocket | null = null;
@@ -92,30 +81,21 @@ export class Supervisor implements SlotHost {
     this.#config = config;
     this.#load = load ?? (async () => ({ plan: this.#plan, faults: [], warnings: [] }));
     this.#predecessor = predecessor;
-    this.log = log;
-    this.workerEntry = workerEntry;
+    this.#log = log;
     this.ended = this.#end.promise;
-    const begin = predecessor?.begin;
-    this.#generation = begin?.generation ?? 0;
-    this.#ticketKeys = new TicketKeys(begin?.ticketKeys, begin?.ticketKeysSince);
-    this.#orgOf = new Map(begin?.orgOf);
+    this.#orgOf = new Map(predecessor?.begin.orgOf);
     const bounds = plan.metrics.buckets ?? defaultBuckets;
     this.#store = new Store({ machine: { region: plan.region, host: plan.host }, bounds });
-    this.hub = new Hub(this.#store, log, begin?.lastWorker ?? null);
-    const made = (colour: Colour) =>
-      new SlotSeries(colour, bounds, this.hub, begin?.generations[colour] ?? 0, () => this.#slotStatuses);
-    this.#series = { blue: made('blue'), green: made('green') };
-    for (const each of Object.values(this.#series)) this.hub.join(each);
+    this.#hub = new Hub(this.#store, log, predecessor?.begin.lastWorker ?? null);
+    const [hub, sockets] = [this.#hub, this.#sockets];
+    this.#slots = new Slots({ log, workerEntry, hub, sockets, bounds, predecessor });
+    this.#slots.onEnded = () => this.#tellSlots();
     this.#scrape = new ScrapeEndpoint({
       store: this.#store,
       appsOf: (org) => this.#appsOf(org),
-      serving: () => this.#serving?.state === 'accepting',
-      beforeScrape: () => this.hub.flush(flushTimeout),
+      serving: () => this.#slots.serving?.state === 'accepting',
+      beforeScrape: () => this.#hub.flush(flushTimeout),
     });
-  }
-
-  get ticketKeys(): Uint8Array[] {
-    return this.#ticketKeys.keys;
   }
 
   get status(): Status {
@@ -128,14 +108,9 @@ export class Supervisor implements SlotHost {
       state: this.#state,
       listeners: this.#sockets.all.map(({ key, address, port }) => ({ key, address, port })),
       metrics: { address: metrics.address, port: metrics.port },
-      slots: this.#slotStatuses,
-      instances: instancesOf(this.#plan, this.#serving?.health ?? new Map(), (key) => this.hub.inFlight(key)),
+      slots: this.#slots.statuses,
+      instances: instancesOf(this.#plan, this.#slots.serving?.health ?? new Map(), (key) => this.#hub.inFlight(key)),
     };
-  }
-
-  /** With those that drain in the supervisor before this one. */
-  get #slotStatuses(): SlotStatus[] {
-    return [...(this.#predecessor?.slots ?? []), ...this.#slots.map(({ status }) => status)];
   }
 
   /** Opens all sockets and starts the first slot. @returns null once it serves, else why it does not; then all is ended. */
@@ -180,40 +155,12 @@ export class Supervisor implements SlotHost {
   /** Ends all workers at once. */
   kill(): void {
     this.#predecessor?.kill();
-    for (const slot of this.#slots) slot.kill();
+    this.#slots.kill();
   }
 
   /** New TLS session tickets get a new key; those of the one before stay good. */
   rotateTicketKeys(): void {
-    this.#ticketKeys.rotate();
-    for (const slot of this.#slots) slot.setTicketKeys(this.ticketKeys);
-  }
-
-  // SlotHost
-
-  sockets(plan: Plan): ListeningSocket[] {
-    return this.#sockets.of(plan);
-  }
-
-  /** A slot that drains checks no more: it learns what the one that serves finds out about the same instances. */
-  healthFound(slot: Slot, upstreams: [key: string, healthy: boolean][]): void {
-    if (slot !== this.#serving) return;
-    const addresses = addressesOf(slot.plan);
-    this.#learn(upstreams.map(([key, healthy]) => [key, addresses.get(key) ?? '', healthy]));
-  }
-
-  #learn(found: FoundHealth): void {
-    this.#predecessor?.learn(found);
-    for (const slot of this.#slots) {
-      if (slot.state !== 'draining') continue;
-      const theirs = addressesOf(slot.plan);
-      const same = found.filter(([key, address]) => theirs.get(key) === address);
-      slot.learn(same.map(([key, , healthy]) => [key, healthy]));
-    }
-  }
-
-  restarted(slot: Slot, cause: ExitCause): void {
-    this.#series[slot.colour].workerRestarted(cause);
+    this.#slots.rotateTicketKeys();
   }
 
   // Starting
@@ -235,15 +182,13 @@ export class Supervisor implements SlotHost {
     const unbound = await this.#sockets.open(this.#plan);
     if (unbound !== null) return unbound;
     const colour = other(begin.colour);
-    const fault = await this.#serve(colour, this.#plan, async () => {
-      return (
-        (await predecessor.takeValues(this.hub, ({ store }) => this.#store.restore(store))) ??
-        (await this.#scrape.open(this.#plan, metrics)) ??
-        (await this.#listenForCommands(true))
-      );
-    });
+    const takeValues = async () =>
+      (await predecessor.takeValues(this.#hub, ({ store }) => this.#store.restore(store))) ??
+      (await this.#scrape.open(this.#plan, metrics)) ??
+      (await this.#listenForCommands(true));
+    const fault = await this.#serve(colour, this.#plan, takeValues);
     if (fault !== null) return fault;
-    this.#series[colour].flipped('served');
+    this.#slots.series[colour].flipped('served');
     this.#sockets.retain(this.#plan);
     predecessor.serving(this.#changes(begin, begin.plan));
     return null;
@@ -258,87 +203,55 @@ export class Supervisor implements SlotHost {
     return null;
   }
 
-  /**
-   * Starts a slot, and lets it accept.
-   * @param beforeAccept what else must succeed in between.
-   * @returns null once it serves, else why it does not; then it ends by itself.
-   */
-  async #serve(colour: Colour, plan: Plan, beforeAccept = async (): Promise<string | null> => null) {
-    if (this.#state === 'stopping') return stopped;
-    const generation = ++this.#generation;
-    const slot = new Slot(colour, generation, { ...plan, ...this.#selfSigned(plan) }, this);
-    this.#slots.push(slot);
-    this.#series[colour].started(generation);
-    void slot.ended.then(() => this.#ended(slot));
-    const fault = (await slot.start()) ?? (await beforeAccept());
-    if (fault !== null) {
-      slot.kill();
-      return fault;
-    }
-    // A signal may have come in the meantime.
-    if (slot.state !== 'ready') return stopped;
-    this.hub.limit(plan);
-    const refused = await slot.accept();
-    if (refused !== null) {
-      void slot.drain(true);
-      return refused;
-    }
-    this.#serving = slot;
+  /** @returns null once a new slot serves, else why it does not. */
+  async #serve(colour: Colour, plan: Plan, beforeAccept?: () => Promise<string | null>): Promise<string | null> {
+    const fault = await this.#slots.serve(colour, plan, beforeAccept);
+    if (fault !== null) return fault;
     this.#plan = plan;
     for (const app of plan.apps) this.#orgOf.set(app.name, app.org);
-    this.log.info({ slot: colour, generation, workers: plan.slots.workers }, 'the slot serves');
     return null;
-  }
-
-  /** One for all workers, and over flips, so that a client sees the same one each time. */
-  #selfSigned({ listeners, apps }: Plan): Pick<Plan, 'selfSigned'> {
-    if (!listeners.some(({ ports }) => ports.some(({ tls }) => tls.defaultSelfSigned))) return {};
-    const hostnames = apps.flatMap((app) => app.hostnames);
-    const before = this.#serving?.plan ?? this.#predecessor?.begin.plan;
-    const made = before?.selfSigned;
-    const same = made !== undefined && hostnames.join() === before?.apps.flatMap((app) => app.hostnames).join();
-    return { selfSigned: same ? made : makeSelfSigned(hostnames) };
   }
 
   // Flipping
 
   async #flip(config: string | null): Promise<Restarted> {
-    const previous = this.#serving;
+    const previous = this.#slots.serving;
     if (previous === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
     const before = this.#plan;
     const colour = other(previous.colour);
     const { plan, faults, warnings } = await this.#load(config);
-    for (const warning of warnings) this.log.warn(formatFault(warning));
+    for (const warning of warnings) this.#log.warn(formatFault(warning));
     const refused = plan === null ? faults.map(formatFault) : unsupportedChanges(before, plan);
     if (plan === null || refused.length > 0) return this.#failed(colour, 'refused', refused.join('\n'));
     const unbound = await this.#sockets.open(plan);
     if (unbound !== null) return this.#failed(colour, 'refused', unbound);
     const fault = await this.#serve(colour, plan);
     if (fault !== null) {
-      this.hub.limit(before);
+      this.#hub.limit(before);
       this.#sockets.retain(this.#state === 'serving' ? before : { ...before, listeners: [] });
       return this.#failed(colour, 'failed', fault);
     }
     this.#config = config;
-    this.#series[colour].flipped('served');
-    void this.#drain(previous, true);
+    this.#slots.series[colour].flipped('served');
+    void this.#slots.drain(previous, true);
     this.#sockets.retain(plan);
-    this.#cutOldest();
+    this.#slots.cutOldest(plan.slots.maxDraining);
     return { changes: this.#changes(previous, before) };
   }
 
   async #upgrade(program: [string, string], config: string | null): Promise<Upgraded> {
-    if (this.#serving === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
-    const colour = other(this.#serving.colour);
-    if (process.pid === 1 || config === null) {
-      const why = config === null ? 'there is no configuration file' : 'its end, as process 1, would end the container';
-      return this.#failed(colour, 'refused', `this edge cannot be replaced while it runs: ${why}`);
+    if (this.#slots.serving === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
+    const colour = other(this.#slots.serving.colour);
+    if (config === null) return this.#failed(colour, 'refused', 'an edge without a configuration file is not upgraded');
+    if (process.pid === 1) {
+      const fault = 'the supervisor cannot be replaced: its end, as process 1, would end the container';
+      return this.#failed(colour, 'refused', fault);
     }
     const successor = new Successor(program, config, (message) => void this.#hear(message));
     this.#successor = successor;
     const serving = await this.#succeed(successor);
     if (typeof serving !== 'string') {
-      this.log.info({ pid: serving.pid }, 'another supervisor has taken over');
+      this.#log.info({ pid: serving.pid }, 'another supervisor has taken over');
       return serving;
     }
     await successor.kill();
@@ -358,14 +271,14 @@ export class Supervisor implements SlotHost {
     if (typeof ready === 'string') return ready;
     // From here on scrapes wait for the successor, so that none sees less than one before.
     this.#scrape.suspend();
-    for (const each of Object.values(this.#series)) {
+    for (const each of Object.values(this.#slots.series)) {
       each.over = true;
       await each.flush();
     }
-    successor.send(this.hub.handOver((message) => successor.send(message)));
+    successor.send(this.#hub.handOver((message) => successor.send(message)));
     const serving = await successor.reached('serving', loaded.timeout);
     if (typeof serving === 'string') return serving;
-    this.hub.relay();
+    this.#hub.relay();
     void this.#control?.close();
     this.#control = null;
     this.#stopped ??= this.#drainAll(true);
@@ -373,7 +286,7 @@ export class Supervisor implements SlotHost {
   }
 
   #beginning(): Begin {
-    const { colour, plan } = this.#serving!;
+    const { colour, plan } = this.#slots.serving!;
     const name = ({ key, address, port }: ListeningSocket) => ({ key, address, port });
     return {
       type: 'begin',
@@ -382,12 +295,12 @@ export class Supervisor implements SlotHost {
       version,
       plan,
       colour,
-      generation: this.#generation,
-      generations: { blue: this.#series.blue.generation, green: this.#series.green.generation },
+      generation: this.#slots.generation,
+      generations: { blue: this.#slots.series.blue.generation, green: this.#slots.series.green.generation },
       // With room for replacements of workers that die meanwhile.
-      lastWorker: this.hub.lastWorker + 1_000_000,
-      ticketKeys: this.ticketKeys,
-      ticketKeysSince: this.#ticketKeys.since,
+      lastWorker: this.#hub.lastWorker + 1_000_000,
+      ticketKeys: this.#slots.ticketKeys,
+      ticketKeysSince: this.#slots.ticketKeysSince,
       orgOf: [...this.#orgOf],
       sockets: this.#sockets.all.map(name),
       metrics: name(this.#scrape.socket!),
@@ -396,35 +309,37 @@ export class Supervisor implements SlotHost {
 
   /** The successor has failed: takes back what it may have got. */
   async #keep(): Promise<void> {
-    this.hub.keep();
-    for (const each of Object.values(this.#series)) each.over = false;
+    this.#hub.keep();
+    for (const each of Object.values(this.#slots.series)) each.over = false;
     const control = this.#control;
     let fault = this.#scrape.socket === null ? await this.#scrape.resume(this.#plan) : null;
     if (control !== null && !control.reached) {
       fault ??= await this.#listenForCommands(true);
       void control.close();
     }
-    if (fault !== null) this.log.error({ reason: fault }, 'what the failed upgrade had taken cannot be taken back');
+    if (fault !== null) this.#log.error({ reason: fault }, 'what the failed upgrade had taken cannot be taken back');
   }
 
   async #hear(message: ToPredecessor): Promise<void> {
+    // Until it serves it has nothing to say about what runs here.
+    if (this.#state !== 'stopping' && message.type !== 'flush') return;
     switch (message.type) {
       case 'worker':
-        this.hub.deliver(message.worker, message.message);
+        this.#hub.deliver(message.worker, message.message);
         break;
       case 'health':
-        this.#learn(message.found);
+        this.#slots.learn(message.found);
         break;
       case 'flush':
-        await this.hub.flush(flushTimeout);
+        await this.#hub.flush(flushTimeout);
         this.#successor?.send({ type: 'flushed', id: message.id });
         break;
       case 'hurry':
-        this.#hurry(message.generations);
+        this.#slots.hurry(message.generations);
         break;
       case 'stop':
         this.#predecessor?.stop();
-        for (const slot of this.#slots) void slot.drain(false);
+        void this.#slots.drainAll(false);
         break;
       case 'kill':
         this.kill();
@@ -433,14 +348,14 @@ export class Supervisor implements SlotHost {
   }
 
   #failed(colour: Colour, result: FlipResult, fault: string): { fault: string } {
-    this.#series[colour].flipped(result);
-    for (const reason of fault.split('\n')) this.log.error({ slot: colour, reason }, 'the restart failed');
+    this.#slots.series[colour].flipped(result);
+    for (const reason of fault.split('\n')) this.#log.error({ slot: colour, reason }, 'the restart failed');
     return { fault };
   }
 
   /** A line for each kind of thing. @param previous what served before. */
   #changes(previous: { generation: number; version: string }, before: Plan): string[] {
-    const { colour, generation, version } = this.#serving!;
+    const { colour, generation, version } = this.#slots.serving!;
     return [
       `slot ${colour}, generation ${generation}, serves; generation ${previous.generation} drains`,
       `version: ${version}${previous.version === version ? '' : `; it was ${previous.version}`}`,
@@ -450,62 +365,27 @@ export class Supervisor implements SlotHost {
 
   // Ending
 
-  async #drain(slot: Slot, handover: boolean): Promise<void> {
-    const serves = slot.state === 'accepting';
-    await slot.drain(handover);
-    if (serves) this.#series[slot.colour].drained(performance.now() - slot.drainedSince!, slot.cut);
-  }
-
-  /** One generation more than may drain together ends at once. */
-  #cutOldest(): void {
-    const draining = this.#slotStatuses.filter(({ state }) => state === 'draining').length;
-    this.#hurry(draining - this.#plan.slots.maxDraining);
-  }
-
-  /** Cuts what is left of the oldest generations that drain. */
-  #hurry(generations: number): void {
-    const before = this.#predecessor?.slots.length ?? 0;
-    if (generations > 0 && before > 0) this.#predecessor!.hurry(generations);
-    const draining = this.#slots.filter(({ state }) => state === 'draining');
-    for (const slot of draining.slice(0, Math.max(0, generations - before))) {
-      if (slot.hurried) continue;
-      const { colour, generation, status } = slot;
-      const { connections } = status;
-      this.log.warn({ slot: colour, generation, connections }, 'more generations drain than max_draining: it is cut');
-      slot.hurry();
-    }
-  }
-
-  #ended(slot: Slot): void {
-    const { colour, generation, cut } = slot;
-    this.log.info({ slot: colour, generation, cut }, 'the slot has ended');
-    this.#slots = this.#slots.filter((each) => each !== slot || each === this.#serving);
-    this.hub.retain(this.#slots.map(({ plan }) => plan));
-    this.#tellSlots();
-  }
-
   /** @param handover to a successor, which accepts already. */
   async #drainAll(handover: boolean): Promise<number> {
     this.#state = 'stopping';
-    const slots = [...this.#slots];
-    const draining = slots.map((slot) => this.#drain(slot, handover));
+    const drained = this.#slots.drainAll(handover);
     this.#tellSlots();
     // Without a successor, whoever comes now is refused by the kernel rather than kept waiting.
     this.#sockets.close();
-    await Promise.all([...draining, this.#predecessor?.ended]);
+    const [cut] = await Promise.all([drained, this.#predecessor?.ended]);
     if (handover) {
-      for (const each of Object.values(this.#series)) await each.flush();
+      for (const each of Object.values(this.#slots.series)) await each.flush();
       this.#successor?.send({ type: 'done' });
       await this.#successor?.released;
     }
     // After whoever asked for it was answered.
     setImmediate(() => this.#close());
-    return slots.reduce((cut, slot) => cut + slot.cut, 0);
+    return cut;
   }
 
   #close(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.hub.close();
+    this.#hub.close();
     this.#sockets.close();
     this.#scrape.close();
     if (this.#control === null) this.#end.resolve();
@@ -517,15 +397,14 @@ export class Supervisor implements SlotHost {
   // What is asked, and what is watched
 
   #watch(): void {
-    for (const slot of this.#slots) slot.watch();
-    if (this.#ticketKeys.due) this.rotateTicketKeys();
+    this.#slots.watch();
     this.#tellSlots();
   }
 
   /** The successor shows them as its own. */
   #tellSlots(): void {
     if (this.#state !== 'stopping') return;
-    const slots = this.#slotStatuses.filter(({ state }) => state !== 'ended');
+    const slots = this.#slots.statuses.filter(({ state }) => state !== 'ended');
     this.#successor?.send({ type: 'slots', slots });
   }
 

@@ -179,7 +179,7 @@ test.for([
   ['an older protocol', 'src/proxy/protocol.ts', 'protocol = 1', 'protocol = 0', 'cannot take over'],
 ])('%s on disk: the old version serves on', async ([, file, from, to, reason]) => {
   const installation = new Installation();
-  const made = await config(await instance(), { edge: 'ready_timeout = "3s"' });
+  const made = await config(await instance(), { edge: 'ready_timeout = "10s"' });
   const edge = await installation.serve(made);
   const { pid } = await edge.status();
   expect(await fetchText(made)).toBe('hello\n');
@@ -211,7 +211,7 @@ test.for([
   ['a worker of a newer protocol', 'incompatibility(message)', '"use fly-edge upgrade"', 'use fly-edge upgrade'],
 ])('a restart with %s on disk leaves the old code serving', async ([, from, to, reason]) => {
   const installation = new Installation();
-  const made = await config(await instance(), { edge: 'ready_timeout = "3s"' });
+  const made = await config(await instance(), { edge: 'ready_timeout = "10s"' });
   const edge = await installation.serve(made);
   installation.change('src/proxy/worker.ts', from!, to!);
   const { code, stderr } = await installation.run('restart', '--config', made.file);

@@ -7,7 +7,7 @@ import { control } from '../../src/supervisor/control.ts';
 import { ask, client, type Log, scraped, temporaryFolder, testPlan, testSupervisor, until } from './helpers.ts';
 
 // Each test starts several processes.
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 /** A supervisor that serves, and the configuration that its next restart reads. */
 async function edge(first: (plan: Plan) => void = () => {}) {
@@ -77,18 +77,18 @@ test('the other slot serves, and the first one drains until its last connection 
   expect(await pidOfNewConnection()).toBe(after);
 });
 
-test.for([
-  ['crash', 'worker 0 ended with code 3 before it was ready'],
-  ['fail', 'no data path'],
-  ['silent', 'it was not ready within 1 s'],
-  ['crash-accepting', 'worker 0 ended with code 4 before it accepted'],
-  ['deaf', 'it was not accepting within 1 s'],
-])('a new slot that is %s leaves the old one serving', async ([behaviour, fault]) => {
+test.for<[behaviour: string, fault: string, readyTimeout: number]>([
+  ['crash', 'worker 0 ended with code 3 before it was ready', 20_000],
+  ['fail', 'no data path', 20_000],
+  ['silent', 'it was not ready within 1 s', 1_000],
+  ['crash-accepting', 'worker 0 ended with code 4 before it accepted', 20_000],
+  ['deaf', 'it was not accepting within 8 s', 8_000],
+])('a new slot that is %s leaves the old one serving', async ([behaviour, fault, readyTimeout]) => {
   const { supervisor, pidOfNewConnection, slots, write } = await edge();
   const before = await pidOfNewConnection();
   write((plan) => {
-    plan.apps[0]!.hostnames = [behaviour!];
-    plan.slots.readyTimeout = 1_000;
+    plan.apps[0]!.hostnames = [behaviour];
+    plan.slots.readyTimeout = readyTimeout;
   });
   expect(await supervisor.restart()).toEqual({ fault });
   await until(() => slots().join() === 'blue 1 accepting');
@@ -119,7 +119,7 @@ test("the old slot's worker that dies during the hand-over is replaced", async (
   const before = await pidOfNewConnection();
   write((plan) => {
     plan.apps[0]!.hostnames = ['silent'];
-    plan.slots.readyTimeout = 2_000;
+    plan.slots.readyTimeout = 8_000;
   });
   const restarted = supervisor.restart();
   await until(() => slots().includes('green 2 starting'));
