@@ -375,7 +375,7 @@ export class Exchange implements Seeker, UpstreamUser {
       if (head.status >= 200) return this.#answer(buffer, start, end);
       if (this.#minor === 1) this.#client.connection.send(writeInterimHead(head));
     }
-    return !this.#client.connection.socket.writableNeedDrain;
+    return !this.#client.connection.stalled;
   }
 
   #answer(buffer: Buffer, start: number, end: number): boolean {
