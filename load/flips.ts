@@ -20,6 +20,8 @@ import { Tally } from './tally.ts';
 export interface FlipOptions {
   flips: number;
   workers?: number;
+  /** Milliseconds without a flip, before and after: the latency to compare with. */
+  calm?: number;
 }
 
 export interface FlipReport {
@@ -31,22 +33,20 @@ export interface FlipReport {
 const host = 'pooled.test';
 /** Generations that may drain when the next flip begins: none may meet its deadline or be cut as one too many. */
 const drainingAtMost = 3;
-/** Without a flip, before and after: the latency to compare with. */
-const calm = 3_000;
 
-export async function runFlips({ flips, workers = 2 }: FlipOptions): Promise<FlipReport> {
+export async function runFlips({ flips, workers = 2, calm = 3_000 }: FlipOptions): Promise<FlipReport> {
   const directory = mkdtempSync(join(tmpdir(), 'fly-edge-flips-'));
   let edge: Edge | null = null;
   try {
     edge = await Edge.start(directory, workers);
-    return await flipUnderLoad(edge, flips);
+    return await flipUnderLoad(edge, flips, calm);
   } finally {
     await edge?.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function flipUnderLoad(edge: Edge, flips: number): Promise<FlipReport> {
+async function flipUnderLoad(edge: Edge, flips: number, calm: number): Promise<FlipReport> {
   const before = await settled(edge);
   const plain = await Relay.open(edge.http);
   const secure = await Relay.open(edge.https);
