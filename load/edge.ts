@@ -3,9 +3,10 @@
 import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { control } from '../src/supervisor/control.ts';
 import { type Page, parseExposition } from '../test/helpers/exposition.ts';
 import { makeCertificate } from './certificate.ts';
 import type { InstanceCounts } from './instance.ts';
@@ -101,9 +102,9 @@ export class Edge {
 
   /** Generations that drain. */
   async draining(): Promise<number> {
-    const { stdout } = await run(process.execPath, [edgeProgram, 'status', '--json', '--config', this.#file]);
-    const { slots } = JSON.parse(stdout) as { slots: { state: string }[] };
-    return slots.filter(({ state }) => state === 'draining').length;
+    const response = await control(join(dirname(this.#file), 'edge.sock'), { command: 'status' });
+    if (!response.ok) throw new Error(response.reason);
+    return response.status.slots.filter(({ state }) => state === 'draining').length;
   }
 
   async stop(): Promise<void> {

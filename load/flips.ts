@@ -20,6 +20,10 @@ import { Tally } from './tally.ts';
 export interface FlipOptions {
   flips: number;
   workers?: number;
+  /** Milliseconds without a flip, before and after: the latency to compare with. */
+  calm?: number;
+  /** Flips before the load begins. */
+  unloaded?: number;
 }
 
 export interface FlipReport {
@@ -31,22 +35,36 @@ export interface FlipReport {
 const host = 'pooled.test';
 /** Generations that may drain when the next flip begins: none may meet its deadline or be cut as one too many. */
 const drainingAtMost = 3;
-/** Without a flip, before and after: the latency to compare with. */
-const calm = 3_000;
 
-export async function runFlips({ flips, workers = 2 }: FlipOptions): Promise<FlipReport> {
+export async function runFlips({ flips, workers = 2, calm = 3_000, unloaded = 0 }: FlipOptions): Promise<FlipReport> {
   const directory = mkdtempSync(join(tmpdir(), 'fly-edge-flips-'));
   let edge: Edge | null = null;
   try {
     edge = await Edge.start(directory, workers);
-    return await flipUnderLoad(edge, flips);
+    const figures: string[] = [];
+    if (unloaded > 0) figures.push(`restart, without load: ${await flipUnloaded(edge, unloaded)}`);
+    const report = await flipUnderLoad(edge, flips, calm);
+    return { rows: report.rows, figures: [...figures, ...report.figures] };
   } finally {
     await edge?.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function flipUnderLoad(edge: Edge, flips: number): Promise<FlipReport> {
+async function flipUnloaded(edge: Edge, flips: number): Promise<string> {
+  const restarts = histogram();
+  for (let i = 0; i < flips; i++) restarts.recordValue(await restart(edge));
+  return spread(restarts);
+}
+
+/** Microseconds that the command takes: until the new slot serves. */
+async function restart(edge: Edge): Promise<number> {
+  const start = performance.now();
+  await edge.restart();
+  return Math.round((performance.now() - start) * 1000);
+}
+
+async function flipUnderLoad(edge: Edge, flips: number, calm: number): Promise<FlipReport> {
   const before = await settled(edge);
   const plain = await Relay.open(edge.http);
   const secure = await Relay.open(edge.https);
@@ -87,10 +105,8 @@ async function flipUnderLoad(edge: Edge, flips: number): Promise<FlipReport> {
     await delay(calm);
     memory.one = costOf(edge.pid).memory;
     for (let i = 0; i < flips; i++) {
-      const start = performance.now();
       flipping = true;
-      await edge.restart();
-      restarts.recordValue(Math.round((performance.now() - start) * 1000));
+      restarts.recordValue(await restart(edge));
       memory = { ...memory, both: Math.max(memory.both, costOf(edge.pid).memory) };
       flipping = false;
       while ((await edge.draining()) >= drainingAtMost) await delay(100);
@@ -139,7 +155,7 @@ async function flipUnderLoad(edge: Edge, flips: number): Promise<FlipReport> {
   return {
     rows,
     figures: [
-      `restart, until the new slot serves: p50 ${ms(restarts, 50)}, p99 ${ms(restarts, 99)}, max ${ms(restarts, 100)} ms`,
+      `restart, under load: ${spread(restarts)}`,
       `keep-alive GET, p99: ${ms(latency.calm, 99)} ms without a flip, ${ms(latency.flip, 99)} ms during one`,
       `memory (PSS): ${mib(memory.one)} MiB with one slot, at most ${mib(memory.both)} MiB while several live`,
     ],
@@ -148,4 +164,5 @@ async function flipUnderLoad(edge: Edge, flips: number): Promise<FlipReport> {
 
 const histogram = () => build({ highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 });
 const ms = (of: Histogram, percentile: number) => (of.getValueAtPercentile(percentile) / 1000).toFixed(1);
+const spread = (of: Histogram) => `p50 ${ms(of, 50)}, p99 ${ms(of, 99)}, max ${ms(of, 100)} ms`;
 const mib = (bytes: number) => Math.round(bytes / 2 ** 20);

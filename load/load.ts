@@ -108,7 +108,7 @@ async function main(): Promise<number> {
 
 async function mainFlips(flips: number, workers: number): Promise<number> {
   const { runFlips } = await import('./flips.ts');
-  const report = await runFlips({ flips, workers });
+  const report = await runFlips({ flips, workers, unloaded: 10 });
   print({ rows: report.rows, quantiles: [] });
   for (const line of report.figures) console.log(line);
   const differing = report.rows.filter((row) => !row.equal).length;

@@ -241,6 +241,23 @@ test('pipelined: those that the edge itself answers too', async () => {
   await over({ 'edge 200': 1, 'app 200': 1, 'edge 404': 3, 'edge 301': 2, 'error unknown_host': 3 });
 });
 
+test('pipelined without end: the client is asked to leave all the same', async () => {
+  let asked = 0;
+  const answered = () => client.text.split('hello\n').length - 1;
+  // There are always some that wait.
+  const refill = () => {
+    for (; asked < answered() + 16 && !client.text.includes('Connection: close'); asked++) client.send(of('echo'));
+  };
+  refill();
+  client.socket.on('data', refill);
+  await flip();
+  await until(() => client.text.includes('Connection: close'), 'Connection: close');
+  expect(await client.peerEnd()).toBe('fin');
+  // The one that says so is the last.
+  expect(client.text.split('Connection: close')[1]!.split('HTTP/1.1')).toHaveLength(1);
+  await over({ 'edge 200': answered(), 'app 200': answered(), 'edge connects': 1 });
+});
+
 test('half closed by the client: the answer comes', async () => {
   client.send(get()).end();
   const peer = await instance.accept();

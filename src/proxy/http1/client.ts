@@ -61,6 +61,8 @@ export class HttpClient implements Protocol {
   #served = false;
   /** In `clock` milliseconds; of meaning while the generation drains. */
   #leaveAt = 0;
+  /** It is time to leave, and requests that were received wait for their answers. */
+  #closing = false;
   halfClosed = false;
   /** More bytes came together with the current request. */
   followed = false;
@@ -174,6 +176,7 @@ export class HttpClient implements Protocol {
     if (this.#state === State.idle || this.#state === State.head) return this.#pipelined === null;
     if (this.#state !== State.exchange) return true;
     if (!this.#exchange.request.done && this.#exchange.blocked) return false;
+    if (this.#closing && this.#exchange.request.done) return false;
     return this.#pipelined === null || this.#pipelined.length < pipelineLimit;
   }
 
@@ -282,9 +285,14 @@ export class HttpClient implements Protocol {
     else this.#over();
   }
 
-  /** The next answer says `Connection: close`; what the client pipelined before that is answered first. */
-  get leaving(): boolean {
-    return this.#context.draining && clock.now >= this.#leaveAt && this.#pipelined === null && !this.followed;
+  /**
+   * Whether the answer that begins now says `Connection: close`. What the client has pipelined is answered before; nothing
+   * more is read then, or one that pipelines without end would never leave.
+   */
+  leaves(): boolean {
+    if (!this.#context.draining || clock.now < this.#leaveAt) return false;
+    this.#closing = this.#pipelined !== null || this.followed;
+    return !this.#closing;
   }
 
   drain(): void {

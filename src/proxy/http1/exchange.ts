@@ -393,7 +393,11 @@ export class Exchange implements Seeker, UpstreamUser {
       return false;
     }
     this.#keepAfter =
-      this.#keepAlive && this.request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaving;
+      this.#keepAlive &&
+      this.request.done &&
+      framing !== Framing.untilClose &&
+      !this.#dechunk &&
+      !this.#client.leaves();
     const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
     const text = writeResponseHead(head, this.#route!, this.#id, after, this.#minor === 0);
     this.#beginInstance(head.status);
@@ -534,7 +538,7 @@ export class Exchange implements Seeker, UpstreamUser {
 
   #answerError(error: EdgeError, detail: string): void {
     this.#report(error, detail);
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving && error.status !== 400;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaves() && error.status !== 400;
     const text = errorAnswer(error, this.#route, this.#id, this.#connectionField(), this.#method === 'HEAD');
     this.#beginAnswer(error.status);
     this.#client.connection.send(text);
@@ -545,7 +549,7 @@ export class Exchange implements Seeker, UpstreamUser {
     const port = route.port.httpsPort === 443 ? '' : `:${route.port.httpsPort}`;
     const path = request.text.slice(request.pathStart, request.pathEnd);
     const location = `https://${request.host}${port}${path === '*' ? '/' : path}`;
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaving;
+    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaves();
     this.#beginAnswer(301);
     this.#client.connection.send(redirectAnswer(location, route, this.#id, this.#connectionField()));
     this.#end(null);
