@@ -41,7 +41,7 @@ export type Restarted = { changes: string[] } | { fault: string };
 export type Upgraded = { pid: number; changes: string[] } | { fault: string };
 
 /** A scrape waits this long for the workers' last counts. */
-const flushTimeout = 250;
+const flushTimeout = 1_000;
 const watchInterval = 1_000;
 const expireInterval = 60_000;
 const closeTimeout = 1_000;

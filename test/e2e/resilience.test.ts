@@ -255,7 +255,7 @@ describe('a worker that is killed', () => {
     const client = new CountingClient(ledger, edge.port());
     const served = () => of.scrape().then((page) => sum(page, 'fly_edge_http_responses_count', { status: '200' }));
     await client.ask(...Array.from({ length: 500 }, () => get()));
-    expect(await served()).toBe(500);
+    await until(async () => (await served()) === 500, 'all counted');
     await client.ask(...Array.from({ length: 100 }, () => get()));
     const [pid] = (await edge.pids()) as [number];
     process.kill(pid, 'SIGKILL');
