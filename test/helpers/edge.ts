@@ -88,6 +88,7 @@ export class Edge {
   readonly #metrics: string;
   readonly #stderr = new Lines();
   readonly #stdout = new Lines();
+  readonly #gauges = new Set<string>();
   #scraped: Page | null = null;
 
   private constructor(directory: string, file: string, ports: Ports, metrics: number, under: string[]) {
@@ -168,7 +169,9 @@ export class Edge {
     const text = await response.text();
     const lines = text.split('\n').filter((line) => line.startsWith('fly_'));
     const page = parseExposition(lines.map((line) => `${line}\n`).join(''));
-    const fell = before === null ? [] : fallen(before, page, gauges(text));
+    // A gauge may be gone, and what said that it is one with it.
+    for (const name of gauges(text)) this.#gauges.add(name);
+    const fell = before === null ? [] : fallen(before, page, this.#gauges);
     if (fell.length > 0) throw new Error(`counters fell: ${fell.join(', ')}`);
     this.#scraped = page;
     return page;
