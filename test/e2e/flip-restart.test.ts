@@ -173,6 +173,7 @@ test('no counter falls, and both colours together are what clients did, over fli
   }
   const done = await clients.stop();
   expect(instance.requests).toBe(done);
+  await until(async () => (await served()) >= done, 'all counts');
   expect(await served()).toBe(done);
   for (const colour of ['blue', 'green']) expect(await served({ proxy_id: colour })).toBeGreaterThan(0);
 });
