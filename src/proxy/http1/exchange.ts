@@ -5,9 +5,10 @@ import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { Route } from '../routing/route.ts';
 import { Tunnel } from '../tcp/tunnel.ts';
-import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import type { UpstreamUser } from '../upstream/connection.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { errorAnswer, redirectAnswer } from './answers.ts';
+import { Attempt, isIdempotent } from './attempt.ts';
 import { Body } from './body.ts';
 import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
@@ -32,12 +33,6 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-/** RFC 9110 9.2.2. */
-const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-/** A request that can't be repeated gets a pooled connection only when it was used this recently (milliseconds). */
-const freshEnough = 1_000;
-
 /** Every response head of the worker is read into this one; used up before the next. */
 const head = new ResponseHead();
 
@@ -48,12 +43,12 @@ const head = new ResponseHead();
 export class Exchange implements Seeker, UpstreamUser {
   readonly #client: HttpClient;
   readonly #context: Context;
-  tried: Upstream[] | null = null;
   #state: State = State.idle;
   /** The request's body on its way to the instance; the answer's on its way back. */
   readonly request = new Body();
   readonly response = new Body();
   readonly #partialHead = new HeadBuffer();
+  readonly #attempt = new Attempt();
 
   #route: Route | null = null;
   #id = '';
@@ -69,25 +64,18 @@ export class Exchange implements Seeker, UpstreamUser {
   /** Request head and what came of the body with it: all that was taken from the client while `#intact`. */
   #opening = '';
   #intact = true;
-  #upstream: Upstream | null = null;
-  #connection: UpstreamConnection | null = null;
-  #attempts = 0;
-  /** The next attempt must not take a pooled connection: one was stale. */
-  #fresh = false;
-  #sentAt = 0;
-  #waited = 0;
-
   /** Status of the answer that was begun towards the client; 0 for none. */
   #status = 0;
-  /** Status of the instance's answer that has begun and not ended; 0 for none. */
-  #instanceStatus = 0;
   #keepAfter = false;
   #dechunk = false;
-  #lastInstance = '';
 
   constructor(client: HttpClient, context: Context) {
     this.#client = client;
     this.#context = context;
+  }
+
+  get tried(): Upstream[] | null {
+    return this.#attempt.tried;
   }
 
   get active(): boolean {
@@ -97,7 +85,7 @@ export class Exchange implements Seeker, UpstreamUser {
   /** Body bytes of the client have nowhere to go at the moment. */
   get blocked(): boolean {
     if (this.#state === State.seeking || this.#state === State.connecting) return true;
-    return this.#connection?.socket.stalled === true;
+    return this.#attempt.connection?.socket.stalled === true;
   }
 
   get responding(): boolean {
@@ -190,7 +178,7 @@ export class Exchange implements Seeker, UpstreamUser {
       this.#fail(errors.contentTooLarge, '');
       return end;
     }
-    const connection = this.#connection!;
+    const connection = this.#attempt.connection!;
     this.#intact = false;
     connection.socket.sendBytes(buffer, start, bodyEnd);
     if (this.#state === State.waiting) connection.deadline = clock.now + limits.responseTimeout;
@@ -212,7 +200,7 @@ export class Exchange implements Seeker, UpstreamUser {
 
   clientDrained(): void {
     if (this.#state !== State.responding && this.#state !== State.waiting) return;
-    const connection = this.#connection!;
+    const connection = this.#attempt.connection!;
     if (this.#state === State.responding) {
       connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
     }
@@ -241,28 +229,9 @@ export class Exchange implements Seeker, UpstreamUser {
   // ---- from the balancer ----
 
   assigned(upstream: Upstream): void {
-    const { limits, sweep } = this.#context;
-    this.#upstream = upstream;
-    this.#lastInstance = upstream.instance;
-    this.#attempts++;
-    const pooled = upstream.pooled && !this.#fresh ? this.#pooled(upstream) : undefined;
-    if (pooled !== undefined) {
-      pooled.take(this);
-      this.#connection = pooled;
-      this.upstreamConnected();
-      return;
-    }
+    const repeatable = this.request.done && isIdempotent(this.#method);
     this.#state = State.connecting;
-    this.#connection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
-  }
-
-  /** A request that could not be repeated takes no connection that may have gone stale. */
-  #pooled(upstream: Upstream): UpstreamConnection | undefined {
-    const { idle } = upstream;
-    if (idle.length === 0) return undefined;
-    const repeatable = this.request.done && idempotent.has(this.#method);
-    if (!repeatable && clock.now - idle[idle.length - 1]!.parkedAt > freshEnough) return undefined;
-    return idle.pop();
+    if (this.#attempt.begin(upstream, this, this.#context, repeatable)) this.upstreamConnected();
   }
 
   refused(error: EdgeError): void {
@@ -272,9 +241,9 @@ export class Exchange implements Seeker, UpstreamUser {
   // ---- from the instance ----
 
   upstreamConnected(): void {
-    const connection = this.#connection!;
+    const connection = this.#attempt.connection!;
     this.#state = State.waiting;
-    this.#sentAt = performance.now();
+    this.#attempt.sent();
     connection.deadline = clock.now + this.#context.limits.responseTimeout;
     connection.socket.send(this.#opening);
     if (!this.request.done && !connection.socket.stalled) this.#client.resumeBody();
@@ -313,41 +282,27 @@ export class Exchange implements Seeker, UpstreamUser {
     if (this.#state === State.responding) this.#fail(errors.brokeOff, 'no bytes for too long');
     else if (this.request.done || this.blocked) this.#fail(errors.responseTimeout, '');
     // The client is the one who is late, and has its own deadline.
-    else this.#connection!.deadline = clock.now + this.#context.limits.responseTimeout;
+    else this.#attempt.connection!.deadline = clock.now + this.#context.limits.responseTimeout;
   }
 
   #connectFailed(error: EdgeError, detail: string): void {
-    const upstream = this.#upstream!;
+    const upstream = this.#attempt.upstream!;
     this.#leaveInstance(false);
-    if (!error.retry || !this.#mayRetry()) {
-      this.#answerError(error, detail);
-      return;
-    }
-    (this.tried ??= []).push(upstream);
-    if (this.#otherInstance()) this.#seekAgain();
+    const retry = error.retry && this.#attempt.mayRetry(this.#context, this.#startedAt);
+    if (retry && this.#attempt.failedToConnect(upstream, this.#route!.service)) this.#seekAgain();
     else this.#answerError(error, detail);
   }
 
   /** A reused connection may have been closed before the request reached it (RFC 9112 9.3.1): try a new one. */
   #closedBeforeAnswer(error: EdgeError, detail: string): void {
-    const stale = this.#connection!.reused && this.#partialHead.empty;
-    const retry = stale && this.#intact && this.request.done && idempotent.has(this.#method) && this.#mayRetry();
+    const attempt = this.#attempt;
+    const stale = attempt.connection!.reused && this.#partialHead.empty;
+    const repeatable = this.#intact && this.request.done && isIdempotent(this.#method);
     this.#leaveInstance(false);
-    if (!retry) {
-      this.#answerError(error, detail);
-      return;
-    }
-    this.#fresh = true;
-    this.#seekAgain();
-  }
-
-  #mayRetry(): boolean {
-    const { retryAttempts, retryTime } = this.#context.limits;
-    return this.#attempts <= retryAttempts && performance.now() - this.#startedAt <= retryTime;
-  }
-
-  #otherInstance(): boolean {
-    return this.#route!.service.upstreams.some((upstream) => upstream.healthy && !this.tried!.includes(upstream));
+    if (stale && repeatable && attempt.mayRetry(this.#context, this.#startedAt)) {
+      attempt.wasStale();
+      this.#seekAgain();
+    } else this.#answerError(error, detail);
   }
 
   #seekAgain(): void {
@@ -400,7 +355,7 @@ export class Exchange implements Seeker, UpstreamUser {
       !this.#client.leaves();
     const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
     const text = writeResponseHead(head, this.#route!, this.#id, after, this.#minor === 0);
-    this.#beginInstance(head.status);
+    this.#attempt.answered(head.status, this.#context.host.access !== null);
     this.#beginAnswer(head.status);
     this.#state = State.responding;
     const reusable = head.keepAlive && bodyEnd === end;
@@ -442,7 +397,7 @@ export class Exchange implements Seeker, UpstreamUser {
       this.#complete(clean && this.#reusable);
       return true;
     }
-    const connection = this.#connection!;
+    const connection = this.#attempt.connection!;
     if (this.#client.connection.stalled) {
       connection.deadline = Number.POSITIVE_INFINITY;
       return false;
@@ -464,17 +419,17 @@ export class Exchange implements Seeker, UpstreamUser {
       return false;
     }
     const client = this.#client;
-    const connection = this.#connection!;
+    const connection = this.#attempt.connection!;
     const route = this.#route!;
-    this.#beginInstance(101);
+    this.#attempt.answered(101, this.#context.host.access !== null);
     this.#beginAnswer(101);
     client.connection.send(writeResponseHead(head, route, this.#id, After.silent, false));
     const now = performance.now();
-    this.#endInstance(now);
+    this.#attempt.ended(now);
     route.app.series.responseEnded(101, (now - this.#startedAt) / 1000);
     this.#state = State.tunnel;
     connection.deadline = Number.POSITIVE_INFINITY;
-    const upstream = this.#upstream!;
+    const upstream = this.#attempt.upstream!;
     const tunnel = new Tunnel(client.connection, connection, route.port.httpOptions.idleTimeout, (error) => {
       route.service.release(upstream);
       if (error !== null) this.#report(error, '');
@@ -482,18 +437,6 @@ export class Exchange implements Seeker, UpstreamUser {
     });
     client.handOver(tunnel);
     return start < end ? tunnel.upstreamBytes(buffer, start, end) : true;
-  }
-
-  #beginInstance(status: number): void {
-    this.#instanceStatus = status;
-    if (this.#context.host.access !== null) this.#waited = performance.now() - this.#sentAt;
-    this.#upstream!.series.responseBegun(status);
-  }
-
-  #endInstance(now: number): void {
-    if (this.#instanceStatus === 0) return;
-    this.#upstream!.series.responseEnded(this.#instanceStatus, (now - this.#sentAt) / 1000);
-    this.#instanceStatus = 0;
   }
 
   #beginAnswer(status: number): void {
@@ -509,17 +452,9 @@ export class Exchange implements Seeker, UpstreamUser {
 
   /** The instance has no more to do with this request. */
   #leaveInstance(reusable: boolean, now = performance.now()): void {
-    const upstream = this.#upstream;
-    if (upstream === null) return;
-    const connection = this.#connection!;
-    this.#endInstance(now);
-    this.#upstream = null;
-    this.#connection = null;
+    if (this.#attempt.upstream === null) return;
     this.#partialHead.clear();
-    const { limits } = this.#context;
-    if (reusable && upstream.pooled) connection.park(limits.poolSize, limits.poolIdleTimeout);
-    else connection.destroy();
-    this.#route!.service.release(upstream);
+    this.#attempt.leave(this.#route!.service, reusable, this.#context, now);
   }
 
   /** An error in the middle: answered when nothing was begun, else the client sees a broken answer. */
@@ -564,7 +499,7 @@ export class Exchange implements Seeker, UpstreamUser {
     if (!error.counted) return;
     const series = this.#series();
     series.failed(error);
-    this.#context.host.error(error, series.app, this.#lastInstance, this.#id, detail);
+    this.#context.host.error(error, series.app, this.#attempt.instance, this.#id, detail);
   }
 
   #end(error: EdgeError | null, now = performance.now()): void {
@@ -582,7 +517,7 @@ export class Exchange implements Seeker, UpstreamUser {
   #log(error: EdgeError | null, bytesIn: number, bytesOut: number): void {
     this.#context.host.access?.({
       app: this.#series().app,
-      instance: this.#lastInstance,
+      instance: this.#attempt.instance,
       client: this.#client.connection.client.address,
       method: this.#method,
       host: this.#host,
@@ -591,8 +526,8 @@ export class Exchange implements Seeker, UpstreamUser {
       bytesIn,
       bytesOut,
       duration: (performance.now() - this.#startedAt) / 1000,
-      wait: this.#waited / 1000,
-      attempts: this.#attempts,
+      wait: this.#attempt.waited / 1000,
+      attempts: this.#attempt.count,
       request: this.#id,
       error: error?.code ?? '',
     });
@@ -600,7 +535,7 @@ export class Exchange implements Seeker, UpstreamUser {
 
   #reset(startedAt: number): void {
     if (this.#state !== State.idle) throw new Error(`exchange begun while ${this.#state}`);
-    this.tried = null;
+    this.#attempt.reset();
     this.#startedAt = startedAt;
     this.#route = null;
     this.#method = '';
@@ -610,15 +545,10 @@ export class Exchange implements Seeker, UpstreamUser {
     this.#path = '';
     this.#opening = '';
     this.#intact = true;
-    this.#attempts = 0;
-    this.#fresh = false;
-    this.#waited = 0;
     this.#status = 0;
-    this.#instanceStatus = 0;
     this.#keepAfter = false;
     this.#dechunk = false;
     this.#reusable = false;
-    this.#lastInstance = '';
     this.response.begin(Framing.none, 0, 0, false);
   }
 }

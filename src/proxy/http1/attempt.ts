@@ -1,0 +1,114 @@
+import { performance } from 'node:perf_hooks';
+import type { Service } from '../balancing/service.ts';
+import { clock } from '../clock.ts';
+import type { Context } from '../context.ts';
+import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** RFC 9110 9.2.2. */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+export const isIdempotent = (method: string): boolean => idempotent.has(method);
+
+/** A request that can't be repeated gets a pooled connection only when it was used this recently (milliseconds). */
+const freshEnough = 1_000;
+
+/**
+ * The tries of one request: which instances failed it, the connection of the present one, and what the series of
+ * an instance get of each try. One of these serves all requests of a client's connection.
+ */
+export class Attempt {
+  /** Instances that could not be reached; null for none. */
+  tried: Upstream[] | null = null;
+  count = 0;
+  upstream: Upstream | null = null;
+  connection: UpstreamConnection | null = null;
+  /** Id of the instance that was tried last. */
+  instance = '';
+  /** Milliseconds between the first byte sent and the head of the answer; taken for the access log only. */
+  waited = 0;
+  /** The next try must not take a pooled connection: one was stale. */
+  #fresh = false;
+  /** Milliseconds of `performance.now()`. */
+  #sentAt = 0;
+  /** Status of the instance's answer that has begun and not ended; 0 for none. */
+  #status = 0;
+
+  reset(): void {
+    this.tried = null;
+    this.count = 0;
+    this.instance = '';
+    this.waited = 0;
+    this.#fresh = false;
+    this.#status = 0;
+  }
+
+  /** Takes a pooled connection (true), or begins to make one (false). @param repeatable may be sent twice. */
+  begin(upstream: Upstream, user: UpstreamUser, { sweep, limits }: Context, repeatable: boolean): boolean {
+    this.upstream = upstream;
+    this.instance = upstream.instance;
+    this.count++;
+    const pooled = upstream.pooled && !this.#fresh ? fromPool(upstream, repeatable) : undefined;
+    if (pooled === undefined) {
+      this.connection = new UpstreamConnection(upstream, user, sweep, limits.connectTimeout);
+      return false;
+    }
+    pooled.take(user);
+    this.connection = pooled;
+    return true;
+  }
+
+  /** The first byte of the request goes out. */
+  sent(): void {
+    this.#sentAt = performance.now();
+  }
+
+  /** The instance's final head arrived. */
+  answered(status: number, timed: boolean): void {
+    this.#status = status;
+    if (timed) this.waited = performance.now() - this.#sentAt;
+    this.upstream!.series.responseBegun(status);
+  }
+
+  /** Its last byte arrived, or it broke off. */
+  ended(now: number): void {
+    if (this.#status === 0) return;
+    this.upstream!.series.responseEnded(this.#status, (now - this.#sentAt) / 1000);
+    this.#status = 0;
+  }
+
+  /** The instance has no more to do with this request. */
+  leave(service: Service, reusable: boolean, { limits }: Context, now: number): void {
+    const upstream = this.upstream!;
+    const connection = this.connection!;
+    this.ended(now);
+    this.upstream = null;
+    this.connection = null;
+    if (reusable && upstream.pooled) connection.park(limits.poolSize, limits.poolIdleTimeout);
+    else connection.destroy();
+    service.release(upstream);
+  }
+
+  /** The instance could not be reached: another one, if there is a healthy one left. */
+  failedToConnect(upstream: Upstream, service: Service): boolean {
+    (this.tried ??= []).push(upstream);
+    return service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
+  }
+
+  /** The connection had been closed before the request reached it: the next one is a new one. */
+  wasStale(): void {
+    this.#fresh = true;
+  }
+
+  /** @param startedAt of the request, milliseconds of `performance.now()`. */
+  mayRetry({ limits }: Context, startedAt: number): boolean {
+    return this.count <= limits.retryAttempts && performance.now() - startedAt <= limits.retryTime;
+  }
+}
+
+/** A request that could not be repeated takes no connection that may have gone stale. */
+function fromPool({ idle }: Upstream, repeatable: boolean): UpstreamConnection | undefined {
+  if (idle.length === 0) return undefined;
+  if (!repeatable && clock.now - idle[idle.length - 1]!.parkedAt > freshEnough) return undefined;
+  return idle.pop();
+}
