@@ -5,6 +5,7 @@ import { demoCommand } from './demo.ts';
 import { exitCode } from './exit.ts';
 import { restartCommand } from './restart.ts';
 import { runCommand } from './run.ts';
+import { scrapeConfigCommand } from './scrape-config.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 
@@ -13,7 +14,16 @@ const program = new Command('fly-edge')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-for (const add of [runCommand, checkCommand, restartCommand, statusCommand, stopCommand, demoCommand]) add(program);
+const commands = [
+  runCommand,
+  checkCommand,
+  restartCommand,
+  statusCommand,
+  stopCommand,
+  scrapeConfigCommand,
+  demoCommand,
+];
+for (const add of commands) add(program);
 
 try {
   await program.parseAsync();

@@ -3,11 +3,12 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { changes, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
-import { formatAddress } from '../config/fields.ts';
+import { type Address, formatAddress } from '../config/fields.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
+import { discover } from '../metrics/discovery.ts';
 import { Store } from '../metrics/merge.ts';
 import { makeSelfSigned } from '../proxy/tls/self-signed.ts';
 import { type ControlRequest, type ControlResponse, openControlSocket } from './control.ts';
@@ -93,6 +94,7 @@ export class Supervisor implements SlotHost {
       appsOf: (org) => this.#appsOf(org),
       serving: () => this.#serving?.state === 'accepting',
       beforeScrape: () => this.#flush(),
+      discover: (self) => discover(this.#plan, self ?? formatAddress(this.#metricsAddress)),
     });
   }
 
@@ -101,15 +103,14 @@ export class Supervisor implements SlotHost {
   }
 
   get status(): Status {
-    const { host: address, port } = this.#plan.metrics;
-    const metrics = this.#scrape.socket ?? { address, port };
+    const { host: address, port } = this.#metricsAddress;
     return {
       version,
       pid: process.pid,
       uptime: Math.round((performance.now() - this.#startedAt) / 1000),
       state: this.#state,
       listeners: this.#sockets.all.map(({ key, address, port }) => ({ key, address, port })),
-      metrics: { address: metrics.address, port: metrics.port },
+      metrics: { address, port },
       slots: this.#slots.map(({ status }) => status),
       instances: this.#instances(),
     };
@@ -347,6 +348,12 @@ export class Supervisor implements SlotHost {
       case 'stop':
         return { ok: true, cut: await this.stop() };
     }
+  }
+
+  /** Of the socket that is open, else of the plan. */
+  get #metricsAddress(): Address {
+    const { socket } = this.#scrape;
+    return socket === null ? this.#plan.metrics : { host: socket.address, port: socket.port };
   }
 
   #appsOf(org: string): ReadonlySet<string> | undefined {

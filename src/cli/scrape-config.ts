@@ -1,0 +1,60 @@
+import { type Command, Option } from 'commander';
+import { type Address, formatAddress, parseDuration, parseHostPort } from '../config/fields.ts';
+import { type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
+import { configOption, readPlan } from './config.ts';
+import { complain, exitCode } from './exit.ts';
+
+interface Options {
+  config: string;
+  engine: ScrapeEngine;
+  edge?: string[];
+  interval: string;
+  tenants?: boolean;
+}
+
+export function scrapeConfigCommand(program: Command): void {
+  program
+    .command('scrape-config')
+    .description("print the storage tier's scrape configuration")
+    .requiredOption(...configOption)
+    .addOption(
+      new Option('--engine <name>', 'for which one')
+        .choices(['victoria-metrics', 'prometheus'])
+        .default('victoria-metrics'),
+    )
+    .option(
+      '--edge <host:port...>',
+      "the edges' metrics addresses, as the scraper reaches them; default: metrics.listen",
+    )
+    .option('--tenants', "for a cluster: each organization's series go to its tenant")
+    .option('--interval <duration>', 'time between scrapes', '15s')
+    .action(async ({ config, engine, edge, interval, tenants = false }: Options) => {
+      const plan = await readPlan(config);
+      if (plan === null) return void (process.exitCode = exitCode.usage);
+      const edges = (edge ?? [formatAddress(reachable(plan.metrics))]).map(parseHostPort);
+      const milliseconds = parseDuration(interval);
+      if (edges.includes(undefined)) return refuse('--edge: write "host:port", an IPv6 address in brackets');
+      if (milliseconds === undefined || milliseconds < 1000)
+        return refuse('--interval: write "15s", at least a second');
+      process.stdout.write(
+        scrapeConfig({
+          engine,
+          edges: edges.map((address) => formatAddress(address!)),
+          gateway: plan.gateway ? formatAddress(reachable(plan.gateway.metrics)) : null,
+          tenants,
+          interval: Math.round(milliseconds / 1000),
+        }),
+      );
+    });
+}
+
+/** Of what listens on every address, one that reaches it from this machine. */
+function reachable({ host, port }: Address): Address {
+  if (host === '0.0.0.0') return { host: '127.0.0.1', port };
+  return { host: host === '::' ? '::1' : host, port };
+}
+
+function refuse(message: string): void {
+  complain(message);
+  process.exitCode = exitCode.usage;
+}
