@@ -107,5 +107,6 @@ function limitsOf(edge: EdgeFile): Limits {
 
 function gatewayOf({ gateway }: EdgeFile, folder: string): GatewayPlan | null {
   if (gateway === undefined) return null;
-  return { ...gateway.listen, storage: gateway.storage, keys: resolve(folder, gateway.keys) };
+  const { listen, storage, keys, location } = gateway;
+  return { ...listen, storage, keys: resolve(folder, keys), location };
 }

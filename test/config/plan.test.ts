@@ -110,6 +110,7 @@ test('every key of edge.toml has its place', async () => {
       port: 9001,
       storage: 'http://127.0.0.1:8481/select/{tenant}/prometheus',
       keys: '/tmp/tokens.key',
+      location: 'fly-edge',
     },
     volumes: [{ id: 'vol_3x', app: 'demo', lv: 'vg0/lv1' }],
   });
