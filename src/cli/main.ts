@@ -6,13 +6,14 @@ import { exitCode } from './exit.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { tokensCommand } from './tokens.ts';
 
 const program = new Command('fly-edge')
   .description('An edge proxy for TCP, TLS and HTTP that knows exactly what it did')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-for (const add of [runCommand, checkCommand, statusCommand, stopCommand, demoCommand]) add(program);
+for (const add of [runCommand, checkCommand, statusCommand, stopCommand, tokensCommand, demoCommand]) add(program);
 
 try {
   await program.parseAsync();
