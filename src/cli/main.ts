@@ -8,6 +8,7 @@ import { runCommand } from './run.ts';
 import { scrapeConfigCommand } from './scrape-config.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { tokensCommand } from './tokens.ts';
 
 const program = new Command('fly-edge')
   .description('An edge proxy for TCP, TLS and HTTP that knows exactly what it did')
@@ -21,6 +22,7 @@ const commands = [
   statusCommand,
   stopCommand,
   scrapeConfigCommand,
+  tokensCommand,
   demoCommand,
 ];
 for (const add of commands) add(program);

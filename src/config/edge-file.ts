@@ -76,6 +76,9 @@ export const edgeFile = f.table({
       listen: f.listen('127.0.0.1:9092').default({ host: '127.0.0.1', port: 9092 }),
       storage: storageUrl,
       keys: path.default('run/tokens.key'),
+      location: f
+        .matching(/^[\x21-\x7e]{1,255}$/, 'a name or URL without spaces, such as "https://metrics.example.com"')
+        .default('fly-edge'),
       metrics: f.listen('127.0.0.1:9093').default({ host: '127.0.0.1', port: 9093 }),
       concurrency: f.count(1).default(32),
       timeout: f.duration.default(30_000),

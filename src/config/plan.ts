@@ -32,6 +32,8 @@ export interface GatewayPlan {
   storage: string;
   /** Absolute path of the root keys' file. */
   keys: string;
+  /** Location in the tokens that are issued and taken here. */
+  location: string;
   /** Where its own series are. */
   metrics: { host: string; port: number };
   /** Of one organisation, each. */

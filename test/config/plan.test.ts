@@ -112,6 +112,7 @@ test('every key of edge.toml has its place', async () => {
       port: 9001,
       storage: 'http://127.0.0.1:8481/select/{tenant}/prometheus',
       keys: '/tmp/tokens.key',
+      location: 'fly-edge',
       metrics: { host: '127.0.0.1', port: 9093 },
       limits: { concurrency: 32, timeout: 30_000, responseSize: 67_108_864, requestSize: 65_536 },
     },

@@ -281,8 +281,8 @@ describe('instances that are down', () => {
 test('without bytes in either direction for too long, it is cut; with some in one, it is not', async () => {
   const idle = await Edge.start({
     ports: [ports.raw],
-    // Bytes are looked for once a second.
-    limits: { tcp_idle_timeout: '"1500ms"' },
+    // Shorter than the second between two samples of the bytes.
+    limits: { tcp_idle_timeout: '"500ms"' },
     apps: [{ name: 'raw', fly: tcp(ports.raw), instances: [{ id: 'aa01', port: instance.port }] }],
   });
   onTestFinished(() => idle.stop());

@@ -157,6 +157,8 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   expire(): void {
+    // What moved since the last sample counts: a timeout may be shorter than the time between samples.
+    this.sample();
     this.protocol.expire();
   }
 
