@@ -3,6 +3,7 @@ import { version } from '../supervisor/version.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { exitCode } from './exit.ts';
+import { gatewayCommand } from './gateway.ts';
 import { restartCommand } from './restart.ts';
 import { runCommand } from './run.ts';
 import { scrapeConfigCommand } from './scrape-config.ts';
@@ -21,6 +22,7 @@ const commands = [
   restartCommand,
   statusCommand,
   stopCommand,
+  gatewayCommand,
   scrapeConfigCommand,
   tokensCommand,
   demoCommand,

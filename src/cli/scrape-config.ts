@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { type Address, formatAddress, parseDuration, parseHostPort } from '../config/fields.ts';
-import { type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
+import { formatAddress, parseDuration, parseHostPort } from '../config/fields.ts';
+import { reachable, type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
 import { configOption, readPlan } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
@@ -46,12 +46,6 @@ export function scrapeConfigCommand(program: Command): void {
         }),
       );
     });
-}
-
-/** Of what listens on every address, one that reaches it from this machine. */
-function reachable({ host, port }: Address): Address {
-  if (host === '0.0.0.0') return { host: '127.0.0.1', port };
-  return { host: host === '::' ? '::1' : host, port };
 }
 
 function refuse(message: string): void {

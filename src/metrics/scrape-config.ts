@@ -1,5 +1,6 @@
 /** The storage tier's scrape configuration. It names the edges; what is behind them is discovered at `/sd`. */
 
+import type { Address } from '../config/fields.ts';
 import type { TargetKind } from './discovery.ts';
 
 export type ScrapeEngine = 'victoria-metrics' | 'prometheus';
@@ -71,6 +72,12 @@ ${limit}    tls_config:
       insecure_skip_verify: true
 ${discovered('app')}    metric_relabel_configs:
 ${rule(`regex: ${claimed}`, 'action: labeldrop')}${gateway === null ? '' : gatewayJob(gateway)}`;
+}
+
+/** Of what listens on every address, one that reaches it from this machine. */
+export function reachable({ host, port }: Address): Address {
+  if (host === '0.0.0.0') return { host: '127.0.0.1', port };
+  return { host: host === '::' ? '::1' : host, port };
 }
 
 const gatewayJob = (address: string): string => `

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Plan } from '../config/plan.ts';
-import { processSeries } from '../metrics/process.ts';
+import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
@@ -11,7 +11,8 @@ export class ScrapeEndpoint {
   #socket: ListeningSocket | null = null;
 
   constructor(options: Omit<ScrapeOptions, 'append'>) {
-    this.#server = createScrapeServer({ ...options, append: processSeries(version) });
+    const register = processRegistry('fly_supervisor_build_info', version);
+    this.#server = createScrapeServer({ ...options, append: () => renderRegistry(register) });
   }
 
   /** Null before `open`. */
