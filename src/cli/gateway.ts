@@ -4,17 +4,15 @@ import type { Command } from 'commander';
 import { formatAddress } from '../config/fields.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
-import { configOption, readPlan } from './config.ts';
+import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 interface Options {
   config: string;
   engine?: string;
   data?: string;
+  interval: string;
 }
-
-/** Seconds. */
-const scrapeInterval = 15;
 
 export function gatewayCommand(program: Command): void {
   program
@@ -23,6 +21,7 @@ export function gatewayCommand(program: Command): void {
     .requiredOption(...configOption)
     .option('--engine <path>', 'start victoria-metrics too, where gateway.storage says, and again whenever it ends')
     .option('--data <folder>', 'with --engine: its data; default: victoria-metrics beside gateway.keys')
+    .option('--interval <duration>', 'with --engine: time between scrapes', '15s')
     .argument('[flags...]', 'with --engine: further flags for it, after --')
     .action(async (flags: string[], options: Options) => {
       const plan = await readPlan(options.config);
@@ -33,9 +32,14 @@ export function gatewayCommand(program: Command): void {
     });
 }
 
-function faultOf({ gateway, organizations }: Plan, flags: string[], { engine, data }: Options): string | null {
+function faultOf(
+  { gateway, organizations }: Plan,
+  flags: string[],
+  { engine, data, interval }: Options,
+): string | null {
   if (!gateway) return 'there is no [gateway]: write one, with storage';
   if (organizations.length === 0) return 'there are no organizations: write [[organizations]]';
+  if (wholeSeconds(interval) === null) return '--interval: write "15s", at least a second';
   if (engine === undefined) {
     return flags.length > 0 || data !== undefined ? '--data and further flags go with --engine' : null;
   }
@@ -49,7 +53,8 @@ async function serve(plan: Plan & { gateway: GatewayPlan }, flags: string[], opt
   const log = eventLog({ process: 'gateway' });
   const { startGateway } = await import('../gateway/start.ts');
   const { engine: program, data: folder = join(dirname(gateway.keys), 'victoria-metrics') } = options;
-  const engine = program === undefined ? null : { program, folder, interval: scrapeInterval, args: flags };
+  const interval = wholeSeconds(options.interval)!;
+  const engine = program === undefined ? null : { program, folder, interval, args: flags };
   const signalled = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
   const running = await startGateway({ plan, log, engine });
   if ('fault' in running) {

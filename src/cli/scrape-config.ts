@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { formatAddress, parseDuration, parseHostPort } from '../config/fields.ts';
+import { formatAddress, parseHostPort } from '../config/fields.ts';
 import { reachable, type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
-import { configOption, readPlan } from './config.ts';
+import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 interface Options {
@@ -32,17 +32,16 @@ export function scrapeConfigCommand(program: Command): void {
       const plan = await readPlan(config);
       if (plan === null) return void (process.exitCode = exitCode.usage);
       const edges = (edge ?? [formatAddress(reachable(plan.metrics))]).map(parseHostPort);
-      const milliseconds = parseDuration(interval);
+      const seconds = wholeSeconds(interval);
       if (edges.includes(undefined)) return refuse('--edge: write "host:port", an IPv6 address in brackets');
-      if (milliseconds === undefined || milliseconds < 1000)
-        return refuse('--interval: write "15s", at least a second');
+      if (seconds === null) return refuse('--interval: write "15s", at least a second');
       process.stdout.write(
         scrapeConfig({
           engine,
           edges: edges.map((address) => formatAddress(address!)),
           gateway: plan.gateway ? formatAddress(reachable(plan.gateway.metrics)) : null,
           tenants,
-          interval: Math.round(milliseconds / 1000),
+          interval: seconds,
         }),
       );
     });
