@@ -92,7 +92,8 @@ export class Engine {
 
   #spawn(): ChildProcess {
     const { program, args } = this.#options;
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // In a process group of its own: Ctrl-C is for us, and we end it.
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.#child = child;
     this.#lastLine = '';
     createInterface({ input: child.stderr! }).on('line', (line) => {

@@ -44,9 +44,9 @@ export class Suspects {
     this.#options = options;
   }
 
-  /** Sends the query, and again when it is a suspect. */
+  /** Sends the query, as often as it takes to reach the engine, and again when it is a suspect. */
   async run(suspect: Suspect): Promise<Verdict> {
-    for (let again = false; ; again = true) {
+    for (;;) {
       while (this.#trials > 0) {
         if (this.#away && !this.#options.restarts) return 'refused';
         await this.#last;
@@ -54,7 +54,7 @@ export class Suspects {
       if (suspect.condemned()) return 'guilty';
       const outcome = await this.#send(suspect, () => {});
       if (outcome === 'broken') return this.#try(suspect);
-      const hopeful = outcome === 'refused' && this.#options.restarts && !again;
+      const hopeful = outcome === 'refused' && this.#options.restarts;
       if (!hopeful || !(await this.#back(suspect))) return outcome;
     }
   }
