@@ -1,4 +1,5 @@
 import { type Fault, formatFault } from '../config/fault.ts';
+import { parseDuration } from '../config/fields.ts';
 import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 
@@ -20,4 +21,10 @@ export function tell(faults: Fault[]): void {
 /** Where the edge with this configuration is controlled; told on stderr and null when that cannot be known. */
 export async function controlPath(file: string): Promise<string | null> {
   return (await readPlan(file))?.slots.control ?? null;
+}
+
+/** Of a duration that is an option; null when it is none, or less than a second. */
+export function wholeSeconds(text: string): number | null {
+  const milliseconds = parseDuration(text);
+  return milliseconds === undefined || milliseconds < 1000 ? null : Math.round(milliseconds / 1000);
 }

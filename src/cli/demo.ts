@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { formatAddress } from '../config/fields.ts';
 import type { Plan, UpstreamPlan } from '../config/plan.ts';
-import { portFault } from '../supervisor/listening-socket.ts';
 import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
 import { readPlan } from './config.ts';
+import { type DemoStorage, howToGetStorage, startStorage } from './demo-storage.ts';
 import { exitCode } from './exit.ts';
+import { freePort } from './free-port.ts';
 
 const config = fileURLToPath(new URL('../../config/edge.toml', import.meta.url));
 const instanceEntry = fileURLToPath(new URL(`./demo-instance${extname(import.meta.url)}`, import.meta.url));
@@ -23,8 +24,10 @@ export function demoCommand(program: Command): void {
       if (plan === null) return void (process.exitCode = exitCode.usage);
       await moveToFreePorts(plan);
       const instances = await Promise.all(upstreams(plan).map(startInstance));
+      const storage = await startStorage(plan);
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, null, (status) => announce(plan, status));
+      process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage));
+      await storage?.stop();
       // They end with their channel.
       for (const instance of instances) instance.disconnect();
     });
@@ -42,11 +45,6 @@ async function moveToFreePorts(plan: Plan): Promise<void> {
   for (const upstream of upstreams(plan)) upstream.port = await freePort(upstream.host, upstream.port);
 }
 
-async function freePort(host: string, port: number): Promise<number> {
-  while ((await portFault(host, port)) !== null && port < 65_535) port++;
-  return port;
-}
-
 /** Settled when it listens. */
 async function startInstance({ instance, host, port }: UpstreamPlan): Promise<ChildProcess> {
   const child = fork(instanceEntry, [instance, host, String(port)], { execArgv: [] });
@@ -59,7 +57,7 @@ async function startInstance({ instance, host, port }: UpstreamPlan): Promise<Ch
   return child;
 }
 
-function announce(plan: Plan, status: Status): void {
+function announce(plan: Plan, status: Status, storage: DemoStorage | null): void {
   const urls = status.listeners.map(({ key, address, port }) => {
     const tls = plan.listeners.find((listener) => listener.key === key)?.wire === 'tls';
     // By name, since no client sends SNI for an address (RFC 6066 3).
@@ -86,7 +84,14 @@ Try:
   curl -s ${metrics} | grep fly_edge_http_responses_count
   npx fly-edge status --config ${file}
 
+${storage === null ? howToGetStorage : queries(storage)}
 Ctrl-C drains and ends it.
 `,
   );
 }
+
+const queries = ({ api, authorization }: DemoStorage): string => `Ask for what was counted, a few seconds later:
+
+  curl -s ${api}/query -H 'Authorization: ${authorization}' \\
+    --data-urlencode 'query=sum(increase(fly_edge_http_responses_count)) by (app, status)'
+`;

@@ -3,11 +3,14 @@ import { version } from '../supervisor/version.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { exitCode } from './exit.ts';
+import { gatewayCommand } from './gateway.ts';
 import { restartCommand } from './restart.ts';
 import { runCommand } from './run.ts';
+import { scrapeConfigCommand } from './scrape-config.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { successorCommand } from './successor.ts';
+import { tokensCommand } from './tokens.ts';
 import { upgradeCommand } from './upgrade.ts';
 
 const program = new Command('fly-edge')
@@ -15,17 +18,20 @@ const program = new Command('fly-edge')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-for (const add of [
+const commands = [
   runCommand,
   checkCommand,
   restartCommand,
   upgradeCommand,
   statusCommand,
   stopCommand,
+  gatewayCommand,
+  scrapeConfigCommand,
+  tokensCommand,
   demoCommand,
   successorCommand,
-])
-  add(program);
+];
+for (const add of commands) add(program);
 
 try {
   await program.parseAsync();

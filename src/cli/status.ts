@@ -4,6 +4,7 @@ import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
 import { configOption, controlPath } from './config.ts';
 import { complain, exitCode } from './exit.ts';
+import { table } from './table.ts';
 
 export function statusCommand(program: Command): void {
   program
@@ -41,15 +42,4 @@ function text({ version, pid, uptime, state, listeners, metrics, slots, instance
   }
   lines.push(...table(instances.map((i) => [i.app, i.instance, i.address, i.health, `${i.inFlight} in flight`])));
   return `${lines.join('\n')}\n`;
-}
-
-/** Cells padded to the widest of their column. */
-function table(rows: string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

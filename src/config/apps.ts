@@ -76,7 +76,7 @@ function appOf(row: EdgeFile['apps'][number], index: number, toml: TomlFile, edg
       checks: service.checks,
       upstreams: upstreamsOf(`${fly.app}/${i}`, service, instances),
     })),
-    instances: instances.map(({ address: _, ...instance }) => instance),
+    instances: instances.map(({ address: { host }, ...instance }) => ({ ...instance, host })),
     metrics: fly.metrics,
   };
   return { plan, index, owner: { name: fly.app, toml, services: portsOf(services, toml) } };

@@ -84,10 +84,15 @@ function nothingListensTwice(edge: EdgeFile, plan: Plan, toml: TomlFile): void {
   };
   apart(plan.metrics, ['metrics', 'listen']);
   if (edge.gateway === undefined) return;
-  const { listen } = edge.gateway;
-  apart(listen, ['gateway', 'listen']);
-  if (collide(plan.metrics, listen)) {
-    const message = `${formatAddress(listen)} is also metrics.listen: write another port`;
-    toml.fail(['gateway', 'listen'], message);
+  const { listen, metrics } = edge.gateway;
+  for (const [key, address, others] of [
+    ['listen', listen, { 'metrics.listen': plan.metrics }],
+    ['metrics', metrics, { 'metrics.listen': plan.metrics, 'gateway.listen': listen }],
+  ] as const) {
+    apart(address, ['gateway', key]);
+    for (const [other, taken] of Object.entries(others)) {
+      if (!collide(taken, address)) continue;
+      toml.fail(['gateway', key], `${formatAddress(address)} is also ${other}: write another port`);
+    }
   }
 }

@@ -76,6 +76,14 @@ export const edgeFile = f.table({
       listen: f.listen('127.0.0.1:9092').default({ host: '127.0.0.1', port: 9092 }),
       storage: storageUrl,
       keys: path.default('run/tokens.key'),
+      location: f
+        .matching(/^[\x21-\x7e]{1,255}$/, 'a name or URL without spaces, such as "https://metrics.example.com"')
+        .default('fly-edge'),
+      metrics: f.listen('127.0.0.1:9093').default({ host: '127.0.0.1', port: 9093 }),
+      concurrency: f.count(1).default(32),
+      timeout: f.duration.default(30_000),
+      response_size: f.count(1024).default(64 * 1024 * 1024),
+      request_size: f.count(1024).default(64 * 1024),
     })
     .optional(),
   certificates: f.list(f.table({ cert: path, key: path }), 'one [[certificates]] for each certificate').default([]),

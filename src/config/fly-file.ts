@@ -102,7 +102,10 @@ const httpService = f.table({
 
 const metrics = f.table({
   port: f.port,
-  path: f.matching(/^\/[!-~]*$/, 'a path that begins with "/", such as "/metrics"').default('/metrics'),
+  // A scraper is told path and parameters apart.
+  path: f
+    .matching(/^\/[!->@-~]*$/, 'a path that begins with "/" and has no query, such as "/metrics"')
+    .default('/metrics'),
   https: f.flag.default(false),
   processes,
 });

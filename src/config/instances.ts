@@ -4,7 +4,7 @@ import type { AppPlan, UpstreamPlan } from './plan.ts';
 import type { Service } from './services.ts';
 import type { Path, TomlFile } from './toml.ts';
 
-type Instance = AppPlan['instances'][number] & { address: { host: string; port: number | null } };
+type Instance = Omit<AppPlan['instances'][number], 'host'> & { address: { host: string; port: number | null } };
 
 /** The name of the one process group of a fly.toml without `[processes]`. */
 const defaultGroup = 'app';
@@ -46,10 +46,14 @@ function groupOf(process: string | undefined, groups: string[], at: Path, edge: 
   return process ?? null;
 }
 
+/** Whether an instance is of these process groups; none means all. */
+export const runs = (process: string | null, groups: string[]): boolean =>
+  groups.length === 0 || groups.includes(process ?? defaultGroup);
+
 /** The instances that back a service: all, or those of its process groups. */
 export function upstreamsOf(prefix: string, service: Service, instances: Instance[]): UpstreamPlan[] {
   return instances
-    .filter(({ process }) => service.processes.length === 0 || service.processes.includes(process ?? defaultGroup))
+    .filter(({ process }) => runs(process, service.processes))
     .map(({ id, address: { host, port } }) => ({
       key: `${prefix}/${id}`,
       instance: id,

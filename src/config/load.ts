@@ -108,5 +108,13 @@ function limitsOf(edge: EdgeFile): Limits {
 
 function gatewayOf({ gateway }: EdgeFile, folder: string): GatewayPlan | null {
   if (gateway === undefined) return null;
-  return { ...gateway.listen, storage: gateway.storage, keys: resolve(folder, gateway.keys) };
+  const { listen, storage, keys, location, metrics, concurrency, timeout } = gateway;
+  return {
+    ...listen,
+    storage,
+    keys: resolve(folder, keys),
+    location,
+    metrics,
+    limits: { concurrency, timeout, responseSize: gateway.response_size, requestSize: gateway.request_size },
+  };
 }

@@ -32,6 +32,23 @@ export interface GatewayPlan {
   storage: string;
   /** Absolute path of the root keys' file. */
   keys: string;
+  /** Location in the tokens that are issued and taken here. */
+  location: string;
+  /** Where its own series are. */
+  metrics: { host: string; port: number };
+  /** Of one organisation, each. */
+  limits: GatewayLimits;
+}
+
+export interface GatewayLimits {
+  /** Queries at once. */
+  concurrency: number;
+  /** From a query's arrival to its answer's last byte. */
+  timeout: number;
+  /** Bytes of one answer, as they travel. */
+  responseSize: number;
+  /** Bytes of one query's parameters. */
+  requestSize: number;
 }
 
 export interface SlotsPlan {
@@ -95,7 +112,7 @@ export interface AppPlan {
   hostnames: string[];
   services: ServicePlan[];
   /** `agent` and `exporters` are `host:port`. */
-  instances: { id: string; process: string | null; agent?: string | null; exporters?: string[] }[];
+  instances: { id: string; host: string; process: string | null; agent?: string | null; exporters?: string[] }[];
   /** Endpoints of the app's own metrics, for the scrape configuration. */
   metrics: { port: number; path: string; https: boolean; processes: string[] }[];
 }

@@ -60,7 +60,7 @@ export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOpt
             upstreams: [{ key: `${app}/0/local`, instance: 'local', ...server }],
           },
         ],
-        instances: [{ id: 'local', process: null, agent: null, exporters: [] }],
+        instances: [{ id: 'local', host: server.host, process: null, agent: null, exporters: [] }],
         metrics: [],
       },
     ],

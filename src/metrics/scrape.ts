@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
+import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
 import { contentType, render } from './exposition.ts';
 import type { Store } from './merge.ts';
@@ -19,6 +20,8 @@ export interface ScrapeOptions {
   beforeScrape: () => Promise<void>;
   /** What follows the proxy's series on the whole page, in the same format. */
   append: () => Promise<string>;
+  /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
+  discover: (self: string | null) => TargetGroup[];
 }
 
 /** A page of a large edge is tens of MB while it is written: more at once than a few scrapers need is a mistake. */
@@ -31,10 +34,12 @@ const idleTimeout = 30_000;
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
 
-/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]` and `/healthz`. */
+/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]`, `/sd` and `/healthz`. */
 export function createScrapeServer(options: ScrapeOptions): Server {
   const routes: Record<string, Route> = {
     '/metrics': scrapeRoute(options),
+    '/sd': ({ headers }, response) =>
+      send(response, 200, 'application/json', JSON.stringify(options.discover(hostPort(headers.host)))),
     '/healthz': (_request, response) =>
       options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
   };
@@ -98,10 +103,10 @@ async function* pieces(page: Iterable<string>, appended: string): AsyncGenerator
 }
 
 function line(response: ServerResponse, status: number, text: string): void {
-  const body = `${text}\n`;
-  response.writeHead(status, {
-    'Content-Type': 'text/plain; charset=utf-8',
-    'Content-Length': Buffer.byteLength(body),
-  });
+  send(response, status, 'text/plain; charset=utf-8', `${text}\n`);
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Plan } from '../config/plan.ts';
-import { processSeries } from '../metrics/process.ts';
+import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
@@ -12,7 +12,8 @@ export class ScrapeEndpoint {
   #idle: NodeJS.Timeout | undefined;
 
   constructor(options: Omit<ScrapeOptions, 'append'>) {
-    this.#server = createScrapeServer({ ...options, append: processSeries(version) });
+    const register = processRegistry('fly_supervisor_build_info', version);
+    this.#server = createScrapeServer({ ...options, append: () => renderRegistry(register) });
   }
 
   /** Null while it does not listen. */

@@ -2,10 +2,12 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { changes, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
+import { type Address, formatAddress } from '../config/fields.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
+import { discover } from '../metrics/discovery.ts';
 import { Store } from '../metrics/merge.ts';
 import { protocol, series } from '../proxy/protocol.ts';
 import { type ControlRequest, type ControlResponse, type ControlSocket, openControlSocket } from './control.ts';
@@ -95,19 +97,19 @@ export class Supervisor {
       appsOf: (org) => this.#appsOf(org),
       serving: () => this.#slots.serving?.state === 'accepting',
       beforeScrape: () => this.#hub.flush(flushTimeout),
+      discover: (self) => discover(this.#plan, self ?? formatAddress(this.#metricsAddress)),
     });
   }
 
   get status(): Status {
-    const { host: address, port } = this.#plan.metrics;
-    const metrics = this.#scrape.socket ?? { address, port };
+    const { host: address, port } = this.#metricsAddress;
     return {
       version,
       pid: process.pid,
       uptime: Math.round((performance.now() - this.#startedAt) / 1000),
       state: this.#state,
       listeners: this.#sockets.all.map(({ key, address, port }) => ({ key, address, port })),
-      metrics: { address: metrics.address, port: metrics.port },
+      metrics: { address, port },
       slots: this.#slots.statuses,
       instances: instancesOf(this.#plan, this.#slots.serving?.health ?? new Map(), (key) => this.#hub.inFlight(key)),
     };
@@ -421,6 +423,12 @@ export class Supervisor {
       case 'stop':
         return { ok: true, cut: await this.stop() };
     }
+  }
+
+  /** Of the socket that is open, else of the plan. */
+  get #metricsAddress(): Address {
+    const { socket } = this.#scrape;
+    return socket === null ? this.#plan.metrics : { host: socket.address, port: socket.port };
   }
 
   #appsOf(org: string): ReadonlySet<string> | undefined {

@@ -112,6 +112,9 @@ test('every key of edge.toml has its place', async () => {
       port: 9001,
       storage: 'http://127.0.0.1:8481/select/{tenant}/prometheus',
       keys: '/tmp/tokens.key',
+      location: 'fly-edge',
+      metrics: { host: '127.0.0.1', port: 9093 },
+      limits: { concurrency: 32, timeout: 30_000, responseSize: 67_108_864, requestSize: 65_536 },
     },
     volumes: [{ id: 'vol_3x', app: 'demo', lv: 'vg0/lv1' }],
   });
@@ -121,8 +124,14 @@ test('every key of edge.toml has its place', async () => {
     org: 'personal',
     hostnames: ['demo.test', '*.demo.test', '*'],
     instances: [
-      { id: '148e21ea7e5068', process: 'web', agent: '127.0.0.1:9100', exporters: ['127.0.0.1:9187', '[::1]:9188'] },
-      { id: 'b', process: 'worker', agent: null, exporters: [] },
+      {
+        id: '148e21ea7e5068',
+        host: 'app.internal',
+        process: 'web',
+        agent: '127.0.0.1:9100',
+        exporters: ['127.0.0.1:9187', '[::1]:9188'],
+      },
+      { id: 'b', host: 'fd00::2', process: 'worker', agent: null, exporters: [] },
     ],
     metrics: [
       { port: 9000, path: '/metrics', https: false, processes: [] },

@@ -24,11 +24,17 @@ export interface AppOptions {
   hostnames?: string[];
   /** fly.toml after its `app` line; one HTTP service on port 80 without it. See `service`. */
   fly?: string;
-  instances: { id: string; port: number }[];
+  /** One of `organizations`. */
+  org?: string;
+  instances: { id: string; port?: number; process?: string }[];
 }
 
 export interface EdgeOptions {
   apps: AppOptions[];
+  /** Ids by slug. */
+  organizations?: Record<string, number>;
+  /** Lines at the end of edge.toml: whole tables. */
+  more?: string;
   /** Public ports that get a free local one each; 80 without it. */
   ports?: number[];
   workers?: number;
@@ -85,14 +91,17 @@ export class Edge {
   readonly file: string;
   readonly #directory: string;
   readonly #ports: Ports;
+  #options: EdgeOptions;
   readonly #metrics: string;
   readonly #stderr = new Lines();
   readonly #stdout = new Lines();
   readonly #gauges = new Set<string>();
   #scraped: Page | null = null;
 
-  private constructor(directory: string, file: string, ports: Ports, metrics: number, under: string[]) {
+  private constructor(directory: string, file: string, ports: Ports, metrics: number, options: EdgeOptions) {
     this.#directory = directory;
+    this.#options = options;
+    const { under = [] } = options;
     this.file = file;
     this.#ports = ports;
     this.#metrics = `http://127.0.0.1:${metrics}`;
@@ -105,7 +114,7 @@ export class Edge {
   /** Resolves once it serves. Throws, with what it wrote, when it does not. */
   static async start(options: EdgeOptions): Promise<Edge> {
     const { directory, file, ports, metrics } = await write(options);
-    const edge = new Edge(directory, file, ports, metrics, options.under ?? []);
+    const edge = new Edge(directory, file, ports, metrics, options);
     try {
       await ready(edge.child, 'the edge', async () => (await fetch(`${edge.#metrics}/healthz`)).ok, 30_000);
     } catch (error) {
@@ -177,6 +186,14 @@ export class Edge {
     return page;
   }
 
+  /** Writes its configuration anew, on the same ports, and restarts it. */
+  async reconfigure(change: Partial<EdgeOptions>): Promise<void> {
+    this.#options = { ...this.#options, ...change };
+    configure(this.#directory, this.#options, this.#ports, Number(new URL(this.#metrics).port));
+    const response = await control(join(this.#directory, 'edge.sock'), { command: 'restart' });
+    if (!response.ok) throw new Error(response.reason);
+  }
+
   /** From here on: what moves. */
   watch(): Promise<Watch> {
     return Watch.begin(this);
@@ -222,13 +239,26 @@ class Lines {
 
 /** Writes edge.toml and a fly.toml for each app; returns the path of edge.toml. */
 function configure(directory: string, options: EdgeOptions, ports: Ports, metrics: number): string {
-  const apps = options.apps.map(({ name, hostnames = [`${name}.test`], fly = service(), instances }) => {
+  const apps = options.apps.map(({ name, hostnames = [`${name}.test`], fly = service(), org, instances }) => {
     writeFileSync(join(directory, `${name}.toml`), `app = "${name}"\n${fly}`);
-    const listed = instances.map(({ id, port }) => `[[apps.instances]]\nid = "${id}"\naddress = "127.0.0.1:${port}"\n`);
-    return `[[apps]]\nconfig = "${name}.toml"\nhostnames = ${JSON.stringify(hostnames)}\n${listed.join('')}`;
+    const listed = instances.map(
+      ({ id, port, process }) => `[[apps.instances]]
+id = "${id}"
+address = "127.0.0.1${port === undefined ? '' : `:${port}`}"
+${process === undefined ? '' : `process = "${process}"`}
+`,
+    );
+    return `[[apps]]
+config = "${name}.toml"
+${org === undefined ? '' : `org = "${org}"`}
+hostnames = ${JSON.stringify(hostnames)}
+${listed.join('')}`;
   });
   const certificates = (options.certificates ?? []).map(
     ({ cert, key }) => `[[certificates]]\ncert = "${cert}"\nkey = "${key}"\n`,
+  );
+  const organizations = Object.entries(options.organizations ?? {}).map(
+    ([slug, id]) => `[[organizations]]\nslug = "${slug}"\nid = ${id}\n`,
   );
   const limits = Object.entries(options.limits ?? {}).map(([key, value]) => `${key} = ${value}\n`);
   const file = join(directory, 'edge.toml');
@@ -253,8 +283,10 @@ cidrs = ${JSON.stringify(options.trusted ?? [])}
 proxy_protocol = "${options.proxyProtocol ?? 'off'}"
 [limits]
 ${limits.join('')}
+${organizations.join('')}
 ${certificates.join('')}
-${apps.join('')}`,
+${apps.join('')}
+${options.more ?? ''}`,
   );
   return file;
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { M, metrics } from '../../src/metrics/catalogue.ts';
 import { formatNumber, render } from '../../src/metrics/exposition.ts';
-import { processSeries } from '../../src/metrics/process.ts';
+import { processRegistry, renderRegistry } from '../../src/metrics/process.ts';
 import { StatusSeries } from '../../src/metrics/status.ts';
 import { parseExposition, select, sum } from '../helpers/exposition.ts';
 import { bounds, pageOf, pageText, storeAt, workerOf } from './helpers.ts';
@@ -128,7 +128,9 @@ test('what changes while a page is written neither breaks a line nor a histogram
 const promtool = (input: string) => spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
 
 test.skipIf(promtool('').error)('promtool can read the page, and remarks on nothing but the given names', async () => {
-  const text = pageText(busyStore(['demo', 'we"ird\\app\n', ''])) + (await processSeries('1.2.3')());
+  const text =
+    pageText(busyStore(['demo', 'we"ird\\app\n', ''])) +
+    (await renderRegistry(processRegistry('fly_supervisor_build_info', '1.2.3')));
   const { status, stdout, stderr } = promtool(text);
   // 3: it could read everything and has remarks on style; 1: it could not.
   expect(status).toBe(3);

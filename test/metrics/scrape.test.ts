@@ -34,6 +34,7 @@ async function start(options: Partial<ScrapeOptions> = {}): Promise<number> {
     serving: () => true,
     beforeScrape: async () => {},
     append: async () => 'process_up 1\n',
+    discover: () => [],
     ...options,
   });
   server.listen(0, '127.0.0.1');
@@ -93,6 +94,16 @@ test("one organization's page has its apps alone", async () => {
   expect(new Set([...page.values()].flat().map(({ labels }) => labels.app))).toEqual(new Set(['a']));
   expect(sum(page, 'fly_edge_data_in')).toBe(5);
   expect(page.has('process_up')).toBe(false);
+});
+
+test('what there is to scrape is JSON, and names this server as the asker does', async () => {
+  const port = await start({ discover: (self) => [{ targets: [self ?? 'unknown'], labels: { org: 'a' } }] });
+  const named = await get(port, '/sd', 'GET', { host: 'edge.internal:9091' });
+  expect(named.headers['content-type']).toBe('application/json');
+  expect(JSON.parse(String(named.body))).toEqual([{ targets: ['edge.internal:9091'], labels: { org: 'a' } }]);
+  const odd = await get(port, '/sd', 'GET', { host: 'a"b' });
+  expect(JSON.parse(String(odd.body))).toEqual([{ targets: ['unknown'], labels: { org: 'a' } }]);
+  expect((await get(port, '/sd', 'POST')).status).toBe(405);
 });
 
 test.each([

@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { formatAddress } from '../config/fields.ts';
+import type { GatewayPlan, Plan } from '../config/plan.ts';
+import { eventLog, flushLogs } from '../log/log.ts';
+import { configOption, readPlan, wholeSeconds } from './config.ts';
+import { complain, exitCode } from './exit.ts';
+
+interface Options {
+  config: string;
+  engine?: string;
+  data?: string;
+  interval: string;
+}
+
+export function gatewayCommand(program: Command): void {
+  program
+    .command('gateway')
+    .description('run the query API in front of the storage tier, in the foreground until SIGTERM or SIGINT')
+    .requiredOption(...configOption)
+    .option('--engine <path>', 'start victoria-metrics too, where gateway.storage says, and again whenever it ends')
+    .option('--data <folder>', 'with --engine: its data; default: victoria-metrics beside gateway.keys')
+    .option('--interval <duration>', 'with --engine: time between scrapes', '15s')
+    .argument('[flags...]', 'with --engine: further flags for it, after --')
+    .action(async (flags: string[], options: Options) => {
+      const plan = await readPlan(options.config);
+      const fault = plan === null ? null : faultOf(plan, flags, options);
+      if (fault !== null) complain(`${options.config}: ${fault}`);
+      if (plan === null || fault !== null) return void (process.exitCode = exitCode.usage);
+      process.exitCode = await serve(plan as Plan & { gateway: GatewayPlan }, flags, options);
+    });
+}
+
+function faultOf(
+  { gateway, organizations }: Plan,
+  flags: string[],
+  { engine, data, interval }: Options,
+): string | null {
+  if (!gateway) return 'there is no [gateway]: write one, with storage';
+  if (organizations.length === 0) return 'there are no organizations: write [[organizations]]';
+  if (wholeSeconds(interval) === null) return '--interval: write "15s", at least a second';
+  if (engine === undefined) {
+    return flags.length > 0 || data !== undefined ? '--data and further flags go with --engine' : null;
+  }
+  const { protocol, port, pathname } = new URL(gateway.storage);
+  const single = protocol === 'http:' && port !== '' && pathname === '/';
+  return single ? null : '--engine needs storage = "http://HOST:PORT", where it is to listen';
+}
+
+async function serve(plan: Plan & { gateway: GatewayPlan }, flags: string[], options: Options): Promise<number> {
+  const { gateway } = plan;
+  const log = eventLog({ process: 'gateway' });
+  const { startGateway } = await import('../gateway/start.ts');
+  const { engine: program, data: folder = join(dirname(gateway.keys), 'victoria-metrics') } = options;
+  const interval = wholeSeconds(options.interval)!;
+  const engine = program === undefined ? null : { program, folder, interval, args: flags };
+  const signalled = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  const running = await startGateway({ plan, log, engine });
+  if ('fault' in running) {
+    complain(running.fault);
+    return exitCode.failed;
+  }
+  log.info({ listen: formatAddress(gateway), metrics: formatAddress(gateway.metrics) }, 'the gateway serves');
+  await signalled;
+  await running.stop();
+  flushLogs();
+  return exitCode.done;
+}

@@ -1,0 +1,85 @@
+/** Sends queries to the engine, one connection each: one that breaks then always means this query, or the engine's end. */
+
+import { type ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import type { EngineQuery } from './engine-query.ts';
+
+/**
+ * answered  the engine did its part, whatever it said
+ * refused   the engine was not there: it never saw the query
+ * broken    the connection ended before the answer did
+ * late      the deadline came first
+ */
+export type Outcome = 'answered' | 'refused' | 'broken' | 'late';
+
+interface Exchange {
+  outgoing: ClientRequest | null;
+  answer: (message: IncomingMessage) => void;
+}
+
+const connectTimeout = 5_000;
+
+export class EngineClient {
+  readonly #proxy: ProxyServer = createProxyServer({ selfHandleResponse: true, ignorePath: true, connectTimeout });
+  readonly #exchanges = new WeakMap<IncomingMessage, Exchange>();
+
+  constructor() {
+    this.#proxy.on('proxyReq', (outgoing, request) => {
+      const exchange = this.#exchanges.get(request);
+      if (exchange === undefined) outgoing.destroy();
+      else exchange.outgoing = outgoing;
+    });
+    this.#proxy.on('proxyRes', (message, request) => {
+      const exchange = this.#exchanges.get(request);
+      if (exchange === undefined) message.destroy();
+      else exchange.answer(message);
+    });
+  }
+
+  /**
+   * @param deadline as `performance.now()` has it.
+   * @param answer gets the answer's head, and is done when its body is; false: the engine did not send all of it.
+   */
+  send(query: EngineQuery, deadline: number, answer: (message: IncomingMessage) => Promise<boolean>): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    // A request of our own, with nothing in it that the client sent but the parameters that we know.
+    const request = new IncomingMessage(new Socket());
+    request.method = 'POST';
+    request.url = '/';
+    request.headers = {
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': String(Buffer.byteLength(query.form)),
+      'accept-encoding': query.gzip ? 'gzip' : 'identity',
+    };
+    const exchange: Exchange = {
+      outgoing: null,
+      answer: (message) => {
+        message.on('error', () => {});
+        answer(message).then(
+          (whole) => resolve(whole ? 'answered' : 'broken'),
+          () => resolve('broken'),
+        );
+      },
+    };
+    this.#exchanges.set(request, exchange);
+    const timer = setTimeout(
+      () => {
+        resolve('late');
+        this.#exchanges.delete(request);
+        exchange.outgoing?.destroy();
+      },
+      Math.max(0, deadline - performance.now()),
+    );
+    const options = { target: query.url, buffer: Readable.from([query.form]) };
+    // Not the client's response either: one who leaves does not make the engine's end look like its own.
+    this.#proxy.web(request, new ServerResponse(request), options, (error) => resolve(outcomeOf(error)));
+    return promise.finally(() => clearTimeout(timer));
+  }
+}
+
+function outcomeOf(error: NodeJS.ErrnoException): Outcome {
+  const before = error.syscall === 'connect' || error.syscall === 'getaddrinfo' || error.code === 'ECONNECT_TIMEOUT';
+  return before ? 'refused' : 'broken';
+}

@@ -1,0 +1,163 @@
+/** The query API: an HTTP server that lets each organisation ask the engine for its own series. */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { GatewayPlan } from '../config/plan.ts';
+import { acceptsGzip } from '../metrics/encoding.ts';
+import { type AuthorizationOptions, authorize } from './authorization.ts';
+import { type Endpoint, type Route, route } from './endpoints.ts';
+import { EngineClient } from './engine-client.ts';
+import { engineQuery, type Organization, textOf } from './engine-query.ts';
+import { type Parameters, readParameters, timeoutOf } from './parameters.ts';
+import { Places } from './places.ts';
+import type { Quarantine } from './quarantine.ts';
+import { type Refusal, refusal, refuse } from './refusal.ts';
+import { relay } from './relay.ts';
+import type { GatewaySeries } from './series.ts';
+import type { Suspects, Verdict } from './suspects.ts';
+
+export interface GatewayOptions extends AuthorizationOptions {
+  plan: GatewayPlan;
+  organizations: Organization[];
+  quarantine: Quarantine;
+  suspects: Suspects;
+  series: GatewaySeries;
+}
+
+/** A request's head, and all of it. */
+const headTimeout = 10_000;
+const requestTimeout = 20_000;
+const maxConnections = 4_096;
+/** Room for a head without its parameters, such as a long list of tokens. */
+const headSize = 32 * 1024;
+/** Of a text that is logged. */
+const longestShown = 200;
+
+/** An HTTP server that does not listen yet. */
+export function createGateway(options: GatewayOptions): Server {
+  const gateway = new Gateway(options);
+  const { timeout, requestSize } = options.plan.limits;
+  const server = createServer({
+    headersTimeout: headTimeout,
+    requestTimeout,
+    maxHeaderSize: headSize + requestSize,
+  });
+  server.maxConnections = maxConnections;
+  // While the engine works, nothing moves.
+  server.timeout = timeout + headTimeout;
+  server.on('request', (request, response) => void gateway.serve(request, response));
+  return server;
+}
+
+class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #places: Places;
+  readonly #organizations: ReadonlyMap<string, Organization>;
+  readonly #client = new EngineClient();
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#places = new Places(options.plan.limits.concurrency);
+    this.#organizations = new Map(options.organizations.map((organization) => [organization.slug, organization]));
+  }
+
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const began = performance.now();
+    const path = request.url!.split('?', 1)[0]!;
+    const found = route(path);
+    const org = 'org' in found ? found.org : '';
+    response.once('close', () => {
+      const { series } = this.#options;
+      series.answered(org, response.headersSent ? response.statusCode : 499, performance.now() - began);
+    });
+    try {
+      const refused = 'org' in found ? await this.#answer(request, response, found, began) : found;
+      if (refused !== null) refuse(response, refused);
+    } catch (error) {
+      // The client left while it still sent, mostly.
+      if (!response.destroyed) this.#options.log.error({ org, error: String(error) }, 'a query could not be answered');
+      refuse(response, refusal(500, 'internal', 'the query could not be answered'));
+    }
+  }
+
+  /** @returns what to refuse it with; null when it has its answer. */
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { org, endpoint }: Route,
+    began: number,
+  ): Promise<Refusal | null> {
+    const { limits } = this.#options.plan;
+    if (request.method !== 'GET' && request.method !== 'POST') return notAllowed;
+    const unauthorized = authorize(request, org, this.#options);
+    if (unauthorized !== null) return unauthorized;
+    const organization = this.#organizations.get(org)!;
+    const parameters = await readParameters(request, endpoint, limits.requestSize);
+    if (!Array.isArray(parameters)) return parameters;
+    const wanted = timeoutOf(parameters);
+    if (wanted !== null && typeof wanted !== 'number') return wanted;
+    const timeout = Math.min(limits.timeout, wanted ?? limits.timeout);
+    const release = this.#places.take(org);
+    if (release === null) return tooMany(limits.concurrency);
+    this.#options.series.running(org, 1);
+    try {
+      const query = { organization, endpoint, parameters, timeout, deadline: began + timeout };
+      const verdict = await this.#ask(request, response, query);
+      return verdict === 'answered' ? null : this.#refusalOf(verdict, org);
+    } finally {
+      this.#options.series.running(org, -1);
+      release();
+    }
+  }
+
+  #ask(request: IncomingMessage, response: ServerResponse, query: Query): Promise<Verdict> {
+    const { plan, quarantine, suspects, series, log } = this.#options;
+    const { organization, endpoint, parameters, timeout, deadline } = query;
+    const { slug } = organization;
+    const text = textOf(endpoint, parameters);
+    const gzip = acceptsGzip(request.headers['accept-encoding']);
+    const sent = engineQuery(plan.storage, organization, endpoint, parameters, timeout, gzip);
+    return suspects.run({
+      deadline,
+      condemned: () => quarantine.barred(slug) > 0 || quarantine.has(slug, text),
+      condemn: () => {
+        quarantine.condemn(slug, text);
+        series.condemned(slug);
+        log.error({ org: slug, query: text.slice(0, longestShown) }, 'a query ends the engine: refused from now on');
+      },
+      send: (head) =>
+        this.#client.send(sent, deadline, (message) => {
+          head();
+          return relay(message, response, plan.limits.responseSize);
+        }),
+    });
+  }
+
+  #refusalOf(verdict: Exclude<Verdict, 'answered'>, org: string): Refusal {
+    switch (verdict) {
+      case 'refused':
+        return refusal(502, 'unavailable', 'the storage tier cannot be reached: try again');
+      case 'late':
+        return refusal(503, 'timeout', 'the query took too long: ask for less, or for a shorter time');
+      case 'guilty': {
+        const barred = Math.ceil(this.#options.quarantine.barred(org) / 1000);
+        if (barred === 0) return refusal(422, 'execution', 'this query ends the storage engine: write it otherwise');
+        const error = `too many queries that end the storage engine: ask again in ${barred} seconds`;
+        return refusal(429, 'execution', error, { 'Retry-After': String(barred) });
+      }
+    }
+  }
+}
+
+interface Query {
+  organization: Organization;
+  endpoint: Endpoint;
+  parameters: Parameters;
+  /** Milliseconds. */
+  timeout: number;
+  deadline: number;
+}
+
+const notAllowed = refusal(405, 'bad_data', 'use GET or POST', { Allow: 'GET, POST' });
+
+const tooMany = (most: number): Refusal =>
+  refusal(429, 'unavailable', `${most} queries of this organization run already: try again`, { 'Retry-After': '1' });

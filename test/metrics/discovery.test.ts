@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest';
+import type { AppPlan, Plan } from '../../src/config/plan.ts';
+import { planFor } from '../../src/config/quick.ts';
+import { discover, hostPort } from '../../src/metrics/discovery.ts';
+
+function plan(change: (plan: Plan) => void = () => {}): Plan {
+  const plan = planFor({ to: '127.0.0.1:9', app: 'shop' });
+  if ('message' in plan) throw new Error(plan.message);
+  Object.assign(plan, { region: 'iad', host: '2bc3' });
+  change(plan);
+  return plan;
+}
+
+const app = (more: Partial<AppPlan>): AppPlan => ({
+  name: 'shop',
+  org: 'alpha',
+  hostnames: [],
+  services: [],
+  instances: [{ id: 'aa01', host: '10.0.0.1', process: null }],
+  metrics: [],
+  ...more,
+});
+
+const endpoint = { port: 9100, path: '/metrics', https: false, processes: [] };
+
+test('without organizations the whole page is one target', () => {
+  expect(discover(plan(), 'edge:9091')).toEqual([{ targets: ['edge:9091'], labels: { __meta_fly_kind: 'edge' } }]);
+});
+
+test('each organization has a page of its own, also one without apps', () => {
+  const organizations = [
+    { slug: 'alpha', id: 7 },
+    { slug: 'beta', id: 8 },
+  ];
+  expect(
+    discover(
+      plan((p) => Object.assign(p, { organizations })),
+      '[::1]:9091',
+    ),
+  ).toEqual([
+    {
+      targets: ['[::1]:9091'],
+      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '7', org: 'alpha', __param_org: 'alpha' },
+    },
+    {
+      targets: ['[::1]:9091'],
+      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '8', org: 'beta', __param_org: 'beta' },
+    },
+  ]);
+});
+
+test("each instance's endpoints, with our labels", () => {
+  const shop = app({
+    instances: [
+      { id: 'aa01', host: '10.0.0.1', process: null },
+      { id: 'aa02', host: 'fd00::2', process: null },
+    ],
+    metrics: [endpoint, { ...endpoint, port: 9101, path: '/m', https: true }],
+  });
+  const found = discover(
+    plan((p) => Object.assign(p, { apps: [shop], organizations: [{ slug: 'alpha', id: 7 }] })),
+    'edge:9091',
+  ).slice(1);
+  expect(found.map(({ targets }) => targets)).toEqual([
+    ['10.0.0.1:9100'],
+    ['[fd00::2]:9100'],
+    ['10.0.0.1:9101'],
+    ['[fd00::2]:9101'],
+  ]);
+  expect(found[3]!.labels).toEqual({
+    __meta_fly_kind: 'app',
+    __meta_fly_tenant: '7',
+    __metrics_path__: '/m',
+    __scheme__: 'https',
+    job: '9101/m',
+    org: 'alpha',
+    app: 'shop',
+    region: 'iad',
+    host: '2bc3',
+    instance: 'aa02',
+  });
+});
+
+test('an endpoint of some process groups is asked on their instances alone', () => {
+  const instances = ['web', 'worker', null].map((process, i) => ({ id: `aa0${i}`, host: '10.0.0.1', process }));
+  const found = (processes: string[]) =>
+    discover(
+      plan((p) => Object.assign(p, { apps: [app({ instances, metrics: [{ ...endpoint, processes }] })] })),
+      'x:1',
+    )
+      .slice(1)
+      .map(({ labels }) => labels.instance);
+  expect(found([])).toEqual(['aa00', 'aa01', 'aa02']);
+  expect(found(['worker'])).toEqual(['aa01']);
+  expect(found(['web', 'app'])).toEqual(['aa00', 'aa02']);
+  expect(found(['other'])).toEqual([]);
+});
+
+test.each([
+  ['edge:9091', 'edge:9091'],
+  ['edge', 'edge:80'],
+  ['[::1]:9091', '[::1]:9091'],
+  ['127.0.0.1:9091', '127.0.0.1:9091'],
+  [undefined, null],
+  ['', null],
+  ['a b', null],
+  ['edge:9091/metrics', null],
+  ['edge:99999', null],
+  ['"},{"', null],
+])('a Host of %s is %s', (header, expected) => {
+  expect(hostPort(header)).toBe(expected);
+});
