@@ -14,7 +14,7 @@ COPY src ./src
 # /etc/fly-edge: edge.toml, fly.toml files, certificates. /run/fly-edge: the control socket.
 RUN mkdir -p /etc/fly-edge /run/fly-edge && chown node:node /run/fly-edge
 USER node
-EXPOSE 8080 8443 9091
+EXPOSE 8080 8443 9091 9092 9093
 # metrics.listen of edge.toml must be reachable inside the container: 127.0.0.1:9091 is the default.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9091/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

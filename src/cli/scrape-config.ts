@@ -8,6 +8,7 @@ interface Options {
   config: string;
   engine: ScrapeEngine;
   edge?: string[];
+  gateway?: string;
   interval: string;
   tenants?: boolean;
 }
@@ -26,20 +27,24 @@ export function scrapeConfigCommand(program: Command): void {
       '--edge <host:port...>',
       "the edges' metrics addresses, as the scraper reaches them; default: metrics.listen",
     )
+    .option('--gateway <host:port>', "the gateway's own metrics address, likewise; default: gateway.metrics")
     .option('--tenants', "for a cluster: each organization's series go to its tenant")
     .option('--interval <duration>', 'time between scrapes', '15s')
-    .action(async ({ config, engine, edge, interval, tenants = false }: Options) => {
+    .action(async ({ config, engine, edge, gateway, interval, tenants = false }: Options) => {
       const plan = await readPlan(config);
       if (plan === null) return void (process.exitCode = exitCode.usage);
       const edges = (edge ?? [formatAddress(reachable(plan.metrics))]).map(parseHostPort);
+      const own =
+        gateway === undefined ? (plan.gateway ? reachable(plan.gateway.metrics) : null) : parseHostPort(gateway);
       const seconds = wholeSeconds(interval);
       if (edges.includes(undefined)) return refuse('--edge: write "host:port", an IPv6 address in brackets');
+      if (own === undefined) return refuse('--gateway: write "host:port", an IPv6 address in brackets');
       if (seconds === null) return refuse('--interval: write "15s", at least a second');
       process.stdout.write(
         scrapeConfig({
           engine,
           edges: edges.map((address) => formatAddress(address!)),
-          gateway: plan.gateway ? formatAddress(reachable(plan.gateway.metrics)) : null,
+          gateway: own === null ? null : formatAddress(own),
           tenants,
           interval: seconds,
         }),

@@ -7,6 +7,9 @@ import { type Refusal, refusal, refuse } from './refusal.ts';
 /** Of an error that is not JSON, more is not read. */
 const longestError = 8 * 1024;
 
+/** Nearly all answers are shorter. */
+const heldBack = 32 * 1024;
+
 /**
  * Settled when the client has it, or has left. A client that cannot be told any more leaves the engine its time: its
  * answer is read to the end and dropped.
@@ -27,11 +30,13 @@ export async function relay(message: IncomingMessage, response: ServerResponse, 
     message.destroy();
     return true;
   }
-  response.writeHead(status, headersOf(message));
   return pump(message, response, limit, tooLarge);
 }
 
-/** With backpressure: what the client has not read is not kept here. */
+/**
+ * With backpressure: what the client has not read is not kept here. The first bytes are held back until there are
+ * more of them or the answer is whole: when the engine ends before that, nothing was said, and it can be asked again.
+ */
 async function pump(
   message: IncomingMessage,
   response: ServerResponse,
@@ -39,19 +44,36 @@ async function pump(
   tooLarge: Refusal,
 ): Promise<boolean> {
   let size = 0;
+  let held: Buffer[] | null = [];
+  const begin = () => {
+    response.writeHead(message.statusCode!, headersOf(message));
+    for (const chunk of held ?? []) response.write(chunk);
+    held = null;
+  };
   const left = new Promise<void>((resolve) => response.once('close', resolve));
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > limit) refuse(response, tooLarge);
+      if (size > limit) {
+        refuse(response, tooLarge);
+        message.destroy();
+        return true;
+      }
       if (response.destroyed) return true;
-      if (!response.write(chunk)) await Promise.race([new Promise((resolve) => response.once('drain', resolve)), left]);
+      if (held !== null) {
+        held.push(chunk);
+        if (size > heldBack) begin();
+      } else if (!response.write(chunk)) {
+        await Promise.race([new Promise((resolve) => response.once('drain', resolve)), left]);
+      }
     }
   } catch {
     // The engine's connection broke.
   }
-  if (message.complete) response.end();
-  else response.destroy();
+  if (message.complete) {
+    if (held !== null) begin();
+    response.end();
+  } else if (held === null) response.destroy();
   return message.complete;
 }
 

@@ -1,12 +1,16 @@
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { until } from '../supervisor/helpers.ts';
-import { start } from './helpers.ts';
+import { bin, start } from './helpers.ts';
 
 // Each test starts several processes.
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 test('the demo: what it prints can be opened', async () => {
   const program = start(['demo']);
@@ -29,9 +33,31 @@ test('the demo: what it prints can be opened', async () => {
   expect(await echo(new URL(base))).toBe('hello');
   const metrics = /http:\S+\/metrics/.exec(program.stdout)![0];
   expect(await (await fetch(metrics)).text()).toContain('status="503"} 1\n');
+  if (existsSync('/usr/bin/victoria-metrics')) await asks(program.stdout, base);
+  else expect(program.stdout).toContain('apt-get install victoria-metrics');
   program.process.kill('SIGINT');
   expect((await program.ended).code).toBe(0);
 });
+
+/** What it prints to curl, and the lines of the README, with the ports that it found. */
+async function asks(printed: string, base: string): Promise<void> {
+  const [line] = /curl -s http:\S+\/query .*\n.*/.exec(printed)!;
+  const [readme] = /TOKEN=.*\n.*\n.*by \(app, status\)'/.exec(await readFile('README.md', 'utf8'))!;
+  const api = /http:\/\/\S+?(?=\/prometheus)/.exec(line)![0];
+  const lines = [
+    line,
+    readme.replace('http://127.0.0.1:9092', api).replace('npx fly-edge', `${process.execPath} ${bin}`),
+  ];
+  for (const script of lines) {
+    await until(async () => {
+      await fetch(`${base}/status/404`);
+      const { stdout } = await promisify(execFile)('bash', ['-c', script]);
+      const { data } = JSON.parse(stdout) as { data: { result: { metric: object; value: [number, string] }[] } };
+      const found = data.result.find(({ metric }) => isDeepStrictEqual(metric, { app: 'demo', status: '404' }));
+      return Number(found?.value[1] ?? 0) > 0;
+    }, 20_000);
+  }
+}
 
 /** What the WebSocket at /ws answers to `hello`. */
 async function echo({ hostname, port, host }: URL): Promise<string> {

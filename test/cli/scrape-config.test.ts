@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../supervisor/helpers.ts';
@@ -28,6 +28,7 @@ test('names several edges', async () => {
 
 test.each([
   [['--edge', 'nobody'], /--edge: write "host:port"/],
+  [['--gateway', 'nobody'], /--gateway: write "host:port"/],
   [['--interval', '10ms'], /--interval: write "15s"/],
   [['--engine', 'influx'], /Allowed choices are victoria-metrics, prometheus/],
 ])('%s is wrong usage', async (args, message) => {
@@ -60,3 +61,10 @@ for (const [program, engine, args] of checkers) {
     });
   });
 }
+
+test('config/compose has what it would print, for a configuration without faults', async () => {
+  const args = ['--config', 'config/compose/edge.toml', '--edge', 'edge:9091', '--gateway', 'gateway:9093'];
+  const { code, stdout, stderr } = await run('scrape-config', ...args);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toBe(readFileSync('config/compose/scrape.yml', 'utf8'));
+});

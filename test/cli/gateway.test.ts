@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { until } from '../supervisor/helpers.ts';
+import { config, freePort, run, start } from './helpers.ts';
+
+const organizations = '[[organizations]]\nslug = "personal"\nid = 1\n';
+
+async function configured(
+  more: { storage?: string; organizations?: string } = {},
+): Promise<{ file: string; listen: number; own: number }> {
+  const [listen, own, storage] = [await freePort(), await freePort(), await freePort()];
+  const { file } = await config(9, {
+    edge: `${more.organizations ?? organizations}[gateway]
+listen = "127.0.0.1:${listen}"
+metrics = "127.0.0.1:${own}"
+storage = "${more.storage ?? `http://127.0.0.1:${storage}`}"
+`,
+  });
+  return { file, listen, own };
+}
+
+test.each<[why: string, more: Parameters<typeof configured>[0], args: string[], message: RegExp]>([
+  ['no organizations', { organizations: '' }, [], /there are no organizations: write \[\[organizations\]\]/],
+  [
+    'a cluster cannot be started',
+    { storage: 'http://x:8481/select/{tenant}/prometheus' },
+    ['--engine', 'x'],
+    /--engine needs storage/,
+  ],
+  ['flags without an engine', {}, ['--', '-retentionPeriod=1y'], /go with --engine/],
+  ['data without an engine', {}, ['--data', '/tmp/x'], /go with --engine/],
+  ['an interval that is none', {}, ['--engine', 'x', '--interval', '1'], /--interval: write "15s"/],
+])('%s', async (_why, more, args, message) => {
+  const { file } = await configured(more);
+  const { code, stderr } = await run('gateway', '--config', file, ...args);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(message);
+});
+
+test('without [gateway] there is nothing to run', async () => {
+  const { file } = await config(9, { edge: organizations });
+  const { code, stderr } = await run('gateway', '--config', file);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('there is no [gateway]: write one, with storage')]);
+});
+
+test('an engine that does not start is said in a line', async () => {
+  const { file } = await configured();
+  const { code, stderr } = await run('gateway', '--config', file, '--engine', '/nowhere/victoria-metrics');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^fly-edge: \/nowhere\/victoria-metrics does not start: .*ENOENT$/m);
+});
+
+test('serves until it is told to stop, with nobody behind it too', async () => {
+  const { file, listen, own } = await configured();
+  const program = start(['gateway', '--config', file]);
+  await until(() => program.stderr.includes('the gateway serves'));
+  const query = `http://127.0.0.1:${listen}/prometheus/personal/api/v1/query?query=up`;
+  expect((await fetch(query)).status).toBe(401);
+  const token = (await run('tokens', 'create', 'readonly', '-o', 'personal', '--config', file)).stdout.trim();
+  expect((await fetch(query, { headers: { authorization: token } })).status).toBe(502);
+  expect((await fetch(`http://127.0.0.1:${own}/healthz`)).status).toBe(200);
+  expect(await (await fetch(`http://127.0.0.1:${own}/metrics`)).text()).toContain(
+    'fly_gateway_requests_count{org="personal",status="502"} 1\n',
+  );
+  expect((await fetch(`http://127.0.0.1:${listen}/metrics`)).status).toBe(404);
+  program.process.kill('SIGTERM');
+  const { code, stderr, stdout } = await program.ended;
+  expect(code).toBe(0);
+  expect(stderr + stdout).not.toContain('fm2_');
+});
