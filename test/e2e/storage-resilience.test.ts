@@ -110,8 +110,15 @@ storage = "${storage}"
         return { status: response.status, value: result[0]?.value?.[1], body };
       },
     };
-    if (own) await fill(gateway, async () => void process.kill(gateway.pid()!, 'SIGTERM'));
+    if (own) await fill(gateway, () => ended(gateway));
     return gateway;
+  }
+
+  /** It writes what it has when it is told to end; the next one is another process. */
+  async function ended({ pid }: Gateway): Promise<void> {
+    const before = pid()!;
+    process.kill(before, 'SIGTERM');
+    await until(() => pid() !== before, 'another process', 20_000);
   }
 
   /** Series that are on the disk: what was only in memory would be gone with the process. */
