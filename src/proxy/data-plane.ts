@@ -1,7 +1,7 @@
 import type { AppPlan, ListenerPlan, Plan } from '../config/plan.ts';
 import type { Recorder } from '../metrics/recorder.ts';
 import { Service } from './balancing/service.ts';
-import { clock, sweepInterval } from './clock.ts';
+import { sweepInterval } from './clock.ts';
 import type { Context } from './context.ts';
 import { errors } from './errors.ts';
 import type { ProxyHost } from './host.ts';
@@ -13,7 +13,7 @@ import { TrustedPeers } from './listener/trusted.ts';
 import { HostTable } from './routing/hosts.ts';
 import { type App, makeRoute, type Route } from './routing/route.ts';
 import { EdgeSeries, InstanceSeries } from './series.ts';
-import { Sweep, type Swept } from './sweep.ts';
+import { Sweep } from './sweep.ts';
 import { CertificateStore } from './tls/certificates.ts';
 import { makeSelfSigned } from './tls/self-signed.ts';
 import { Upstream } from './upstream/upstream.ts';
@@ -56,7 +56,6 @@ export class DataPlane implements Context {
   readonly #handles: { listener: Listener; handle: TcpHandle }[] = [];
   readonly #clients = new Set<ClientConnection>();
   readonly #openOf = new Map<EdgeSeries, number>();
-  readonly #timer: NodeJS.Timeout;
   readonly #drained = Promise.withResolvers<void>();
   readonly #deadlines: NodeJS.Timeout[] = [];
   /** Connections that met the drain's deadline. */
@@ -92,7 +91,7 @@ export class DataPlane implements Context {
         ),
       );
     }
-    this.#timer = setInterval(() => this.#tick(), sweepInterval);
+    setInterval(() => this.#tick(), sweepInterval);
   }
 
   #makeApp(plan: AppPlan): App {
@@ -291,17 +290,5 @@ export class DataPlane implements Context {
       this.#cut++;
       connection.reset();
     }
-  }
-
-  /** Ends everything at once. */
-  close(): void {
-    this.stopAccepting();
-    clearInterval(this.#timer);
-    for (const connection of this.#clients) connection.destroy();
-    this.sweep.forEach((item: Swept) => {
-      if (item instanceof ClientConnection) return;
-      item.deadline = clock.now;
-      item.expire();
-    });
   }
 }

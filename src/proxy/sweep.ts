@@ -23,10 +23,6 @@ export class Sweep {
   #items: Swept[] = [];
   #sampledAt = clock.now;
 
-  get size(): number {
-    return this.#items.length;
-  }
-
   add(item: Swept): void {
     item.place = this.#items.length;
     this.#items.push(item);
@@ -52,13 +48,6 @@ export class Sweep {
       if (item === undefined) continue;
       if (sample) item.sample();
       if (item.place >= 0 && item.deadline <= clock.now) item.expire();
-    }
-  }
-
-  forEach(visit: (item: Swept) => void): void {
-    for (let i = this.#items.length - 1; i >= 0; i--) {
-      const item = this.#items[i];
-      if (item !== undefined) visit(item);
     }
   }
 }

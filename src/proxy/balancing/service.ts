@@ -33,10 +33,6 @@ export class Service {
     this.#host = host;
   }
 
-  get waiting(): number {
-    return this.#queue.length;
-  }
-
   /** Calls `assigned` or `refused`, now or, when all instances are at their limit, within the queue's time. */
   seek(seeker: Seeker): void {
     const upstream = this.#queue.length === 0 ? this.#choose(seeker.tried) : null;

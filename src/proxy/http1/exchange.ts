@@ -78,18 +78,10 @@ export class Exchange implements Seeker, UpstreamUser {
     return this.#attempt.tried;
   }
 
-  get active(): boolean {
-    return this.#state !== State.idle;
-  }
-
   /** Body bytes of the client have nowhere to go at the moment. */
   get blocked(): boolean {
     if (this.#state === State.seeking || this.#state === State.connecting) return true;
     return this.#attempt.connection?.socket.stalled === true;
-  }
-
-  get responding(): boolean {
-    return this.#state === State.responding;
   }
 
   // ---- from the client ----

@@ -50,14 +50,6 @@ export class UpstreamConnection implements SocketOwner, Swept {
     socket.connect(upstream.port, upstream.host);
   }
 
-  get connecting(): boolean {
-    return this.#state === State.connecting;
-  }
-
-  get closed(): boolean {
-    return this.#state === State.closed;
-  }
-
   onConnected(): void {
     if (this.#state !== State.connecting) return;
     this.upstream.series.connected((performance.now() - this.#startedAt) / 1000);
@@ -98,14 +90,6 @@ export class UpstreamConnection implements SocketOwner, Swept {
     this.#user = null;
     if (this.#state === State.idle) this.#leavePool();
     this.socket.destroy();
-  }
-
-  /** As `destroy`, with RST: what was sent is incomplete and must not look complete. */
-  reset(): void {
-    this.#user = null;
-    if (this.#state === State.idle) this.#leavePool();
-    if (this.#state === State.connecting) this.socket.destroy();
-    else this.socket.resetAndDestroy();
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {
