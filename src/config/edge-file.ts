@@ -67,7 +67,11 @@ export const edgeFile = f.table({
   limits: limitsTable.prefault({}),
   organizations: f
     .list(
-      f.table({ slug: f.matching(f.appName, f.appNameInstruction), id: f.integer(1, 2 ** 32 - 1) }),
+      f.table({
+        slug: f.matching(f.appName, f.appNameInstruction),
+        id: f.integer(1, 2 ** 32 - 1),
+        operator: f.flag.default(false),
+      }),
       'one [[organizations]] for each organization',
     )
     .default([]),

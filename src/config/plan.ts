@@ -19,7 +19,8 @@ export interface Plan {
   slots: SlotsPlan;
   trustedProxies: { cidrs: string[]; proxyProtocol: 'off' | 'optional' | 'required' };
   limits: Limits;
-  organizations: { slug: string; id: number }[];
+  /** An operator's series are its apps' and those that belong to no app. */
+  organizations: { slug: string; id: number; operator?: boolean }[];
   /** The query API, `fly-edge gateway`; null when edge.toml has none. */
   gateway?: GatewayPlan | null;
   volumes?: { id: string; app: string; lv: string }[];

@@ -13,7 +13,7 @@ export interface TargetGroup {
 }
 
 /** Which job of the scrape configuration a target is for. */
-export type TargetKind = 'edge' | 'app';
+export type TargetKind = 'edge' | 'app' | 'agent' | 'exporter';
 
 /** @param self where this edge's own page is, `host:port`. */
 export function discover(plan: Plan, self: string): TargetGroup[] {
@@ -35,29 +35,35 @@ function edgeTargets({ organizations }: Plan, self: string): TargetGroup[] {
   }));
 }
 
-/** The app's own series, of each instance and each endpoint of its fly.toml. */
+/**
+ * What runs on an app's instances: the endpoints of its fly.toml, the agent, exporters. Each has a job of its own: they are
+ * several programs, whose series (`process_*`, `up`) would be one otherwise.
+ */
 function appTargets({ region, host, organizations }: Plan, app: AppPlan): TargetGroup[] {
   const tenant = organizations.find(({ slug }) => slug === app.org)?.id;
-  return app.metrics.flatMap(({ port, path, https, processes }) =>
+  const group = (kind: TargetKind, instance: string, target: string, labels: Record<string, string>): TargetGroup => ({
+    targets: [target],
+    labels: { ...meta(kind, tenant), ...labels, org: app.org, app: app.name, region, host, instance },
+  });
+  const endpoints = app.metrics.flatMap(({ port, path, https, processes }) =>
     app.instances
       .filter(({ process }) => runs(process, processes))
-      .map((instance) => ({
-        targets: [formatAddress({ host: instance.host, port })],
-        labels: {
-          ...meta('app', tenant),
+      .map(({ id, host }) =>
+        group('app', id, formatAddress({ host, port }), {
           __metrics_path__: path,
           __scheme__: https ? 'https' : 'http',
-          // Two endpoints of one instance are two programs, whose series (`process_*`, `up`) would be one otherwise.
           job: `${port}${path}`,
-          org: app.org,
-          app: app.name,
-          region,
-          host,
-          instance: instance.id,
-        },
-      })),
+        }),
+      ),
   );
+  const agents = app.instances.flatMap(({ id, agent }) => (agent ? [group('agent', id, agent, { job: 'agent' })] : []));
+  const exporters = app.instances.flatMap(({ id, exporters = [] }) =>
+    exporters.map((target) => group('exporter', id, target, { job: `exporter ${portOf(target)}` })),
+  );
+  return [...endpoints, ...agents, ...exporters];
 }
+
+const portOf = (address: string): string => address.slice(address.lastIndexOf(':') + 1);
 
 const meta = (kind: TargetKind, tenant?: number): Record<string, string> => ({
   __meta_fly_kind: kind,

@@ -16,18 +16,24 @@ export function formatNumber(value: number): string {
   return String(value);
 }
 
+/** Whose series a page holds. */
+export interface PageScope {
+  apps: ReadonlySet<string>;
+  /** Those that belong to no app too: the slots', and those with `app=""`. */
+  unowned: boolean;
+}
+
 /**
  * The page, in strings of about 64 KiB that each end with a line.
- * @param apps only series of these apps; without it all, with those of no app (`app=""`) too.
+ * @param scope without it all series.
  */
-export function* render(store: Store, apps?: ReadonlySet<string>): Generator<string, void> {
+export function* render(store: Store, scope?: PageScope): Generator<string, void> {
   const suffixes = [...store.bounds, Infinity].map((bound) => `,le="${formatNumber(bound)}"} `);
   let piece = '';
   for (const metric of metrics) {
-    if (apps !== undefined && metric.scope === 'slot') continue;
     let header = headerOf(metric);
     for (const series of store.series(metric.id)) {
-      if (apps !== undefined && !apps.has(series.labels[0])) continue;
+      if (scope !== undefined && !within(scope, series)) continue;
       for (const cell of exposed(series)) {
         piece += header;
         header = '';
@@ -39,6 +45,11 @@ export function* render(store: Store, apps?: ReadonlySet<string>): Generator<str
     }
   }
   if (piece !== '') yield piece;
+}
+
+function within({ apps, unowned }: PageScope, { metric, labels }: Series): boolean {
+  const app = metric.scope === 'slot' ? '' : labels[0];
+  return app === '' ? unowned : apps.has(app);
 }
 
 const headerOf = (metric: Metric): string =>

@@ -42,9 +42,9 @@ export function scrapeConfig({ engine, edges, gateway, interval, tenants }: Scra
     ? `(exported_)+(${[...ownLabels, ...tenantLabels].join('|')})`
     : `(exported_)+(${ownLabels.join('|')})|${tenantLabels.join('|')}`;
 
-  const discovered = (kind: TargetKind): string => `    http_sd_configs:
+  const discovered = (...kinds: TargetKind[]): string => `    http_sd_configs:
 ${edges.map((edge) => `      - url: http://${edge}/sd\n${refresh}`).join('')}    relabel_configs:
-${rule('source_labels: [__meta_fly_kind]', `regex: ${kind}`, 'action: keep')}${tenant}`;
+${rule('source_labels: [__meta_fly_kind]', `regex: ${kinds.join('|')}`, 'action: keep')}${tenant}`;
 
   return `# Made by \`fly-edge scrape-config\`, for ${
     prometheus
@@ -62,7 +62,7 @@ scrape_configs:
     honor_labels: true
     follow_redirects: false
 ${limit}${discovered('edge')}    metric_relabel_configs:
-${rule('regex: job', 'action: labeldrop')}${rule('source_labels: [__name__]', 'regex: fly_(edge|volume)_.*', 'target_label: instance', "replacement: ''")}
+${rule('regex: job', 'action: labeldrop')}${rule('source_labels: [__name__]', 'regex: fly_(edge|slot|volume)_.*', 'target_label: instance', "replacement: ''")}
   # The apps' own series. What they say of these labels is not believed, and a redirect could lead to another one's page.
   - job_name: fly-app
     honor_labels: false
@@ -71,6 +71,12 @@ ${limit}    tls_config:
       # Instances are reached by address, for which hardly one has a certificate.
       insecure_skip_verify: true
 ${discovered('app')}    metric_relabel_configs:
+${rule(`regex: ${claimed}`, 'action: labeldrop')}
+  # What runs beside them: agents, which tell of the instance, and exporters, such as Postgres'.
+  - job_name: fly-beside
+    honor_labels: false
+    follow_redirects: false
+${limit}${discovered('agent', 'exporter')}    metric_relabel_configs:
 ${rule(`regex: ${claimed}`, 'action: labeldrop')}${gateway === null ? '' : gatewayJob(gateway)}`;
 }
 

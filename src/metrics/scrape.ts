@@ -7,19 +7,19 @@ import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
 import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
-import { contentType, render } from './exposition.ts';
+import { contentType, type PageScope, render } from './exposition.ts';
 import type { Store } from './merge.ts';
 
 export interface ScrapeOptions {
   store: Store;
-  /** Names of an organisation's apps; undefined when there is no such organisation. */
-  appsOf: (org: string) => ReadonlySet<string> | undefined;
+  /** What an organisation's page holds; undefined when there is no such organisation. */
+  scopeOf: (org: string) => PageScope | undefined;
   /** Whether a slot serves. */
   serving: () => boolean;
   /** Has the workers report; ends in time, whether all did or not. */
   beforeScrape: () => Promise<void>;
-  /** What follows the proxy's series on the whole page, in the same format. */
-  append: () => Promise<string>;
+  /** What follows the proxy's series, in the same format. @param scope undefined on the whole page. */
+  append: (scope: PageScope | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
   discover: (self: string | null) => TargetGroup[];
 }
@@ -65,12 +65,12 @@ export function createScrapeServer(options: ScrapeOptions): Server {
   return server;
 }
 
-function scrapeRoute({ store, appsOf, beforeScrape, append }: ScrapeOptions): Route {
+function scrapeRoute({ store, scopeOf, beforeScrape, append }: ScrapeOptions): Route {
   let scrapes = 0;
   return async (request, response, query) => {
     const org = query.get('org');
-    const apps = org === null ? undefined : appsOf(org);
-    if (org !== null && apps === undefined) return line(response, 404, 'unknown organization');
+    const scope = org === null ? undefined : scopeOf(org);
+    if (org !== null && scope === undefined) return line(response, 404, 'unknown organization');
     const gzip = acceptsGzip(request.headers['accept-encoding']);
     const headers = {
       'Content-Type': contentType,
@@ -82,8 +82,7 @@ function scrapeRoute({ store, appsOf, beforeScrape, append }: ScrapeOptions): Ro
     scrapes += 1;
     try {
       await beforeScrape();
-      const appended = apps === undefined ? await append() : '';
-      const page = Readable.from(pieces(render(store, apps), appended));
+      const page = Readable.from(pieces(render(store, scope), await append(scope)));
       response.writeHead(200, headers);
       if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response);
       else await pipeline(page, response);

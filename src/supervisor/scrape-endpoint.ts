@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Plan } from '../config/plan.ts';
+import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
@@ -13,7 +14,8 @@ export class ScrapeEndpoint {
 
   constructor(options: Omit<ScrapeOptions, 'append'>) {
     const register = processRegistry('fly_supervisor_build_info', version);
-    this.#server = createScrapeServer({ ...options, append: () => renderRegistry(register) });
+    const append = async (scope?: PageScope) => (scope === undefined || scope.unowned ? renderRegistry(register) : '');
+    this.#server = createScrapeServer({ ...options, append });
   }
 
   /** Null while it does not listen. */

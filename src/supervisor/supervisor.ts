@@ -8,6 +8,7 @@ import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { discover } from '../metrics/discovery.ts';
+import type { PageScope } from '../metrics/exposition.ts';
 import { Store } from '../metrics/merge.ts';
 import { protocol, series } from '../proxy/protocol.ts';
 import { type ControlRequest, type ControlResponse, type ControlSocket, openControlSocket } from './control.ts';
@@ -94,7 +95,7 @@ export class Supervisor {
     this.#slots.onEnded = () => this.#tellSlots();
     this.#scrape = new ScrapeEndpoint({
       store: this.#store,
-      appsOf: (org) => this.#appsOf(org),
+      scopeOf: (org) => this.#scopeOf(org),
       serving: () => this.#slots.serving?.state === 'accepting',
       beforeScrape: () => this.#hub.flush(flushTimeout),
       discover: (self) => discover(this.#plan, self ?? formatAddress(this.#metricsAddress)),
@@ -431,9 +432,11 @@ export class Supervisor {
     return socket === null ? this.#plan.metrics : { host: socket.address, port: socket.port };
   }
 
-  #appsOf(org: string): ReadonlySet<string> | undefined {
-    if (!this.#plan.organizations.some(({ slug }) => slug === org)) return undefined;
-    return new Set([...this.#orgOf].filter(([, owner]) => owner === org).map(([app]) => app));
+  #scopeOf(org: string): PageScope | undefined {
+    const organization = this.#plan.organizations.find(({ slug }) => slug === org);
+    if (organization === undefined) return undefined;
+    const apps = new Set([...this.#orgOf].filter(([, owner]) => owner === org).map(([app]) => app));
+    return { apps, unowned: organization.operator ?? false };
   }
 }
 

@@ -81,6 +81,32 @@ test("each instance's endpoints, with our labels", () => {
   });
 });
 
+test('agents and exporters, each with a job of its own', () => {
+  const shop = app({
+    instances: [
+      {
+        id: 'aa01',
+        host: '10.0.0.1',
+        process: null,
+        agent: '10.0.0.1:9100',
+        exporters: ['10.0.0.1:9187', '[fd00::2]:9121'],
+      },
+      { id: 'aa02', host: '10.0.0.2', process: null, agent: null, exporters: [] },
+    ],
+  });
+  const found = discover(
+    plan((p) => Object.assign(p, { apps: [shop], organizations: [{ slug: 'alpha', id: 7 }] })),
+    'edge:9091',
+  ).slice(1);
+  expect(found.map(({ targets, labels }) => [targets[0], labels.__meta_fly_kind, labels.job])).toEqual([
+    ['10.0.0.1:9100', 'agent', 'agent'],
+    ['10.0.0.1:9187', 'exporter', 'exporter 9187'],
+    ['[fd00::2]:9121', 'exporter', 'exporter 9121'],
+  ]);
+  const whose = { org: 'alpha', app: 'shop', region: 'iad', host: '2bc3', instance: 'aa01', __meta_fly_tenant: '7' };
+  for (const { labels } of found) expect(labels).toMatchObject(whose);
+});
+
 test('an endpoint of some process groups is asked on their instances alone', () => {
   const instances = ['web', 'worker', null].map((process, i) => ({ id: `aa0${i}`, host: '10.0.0.1', process }));
   const found = (processes: string[]) =>

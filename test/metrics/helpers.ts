@@ -14,7 +14,8 @@ export function storeAt(start = 1_000): { store: Store; wait: (ms: number) => vo
   return { store, wait: (ms) => void (now += ms) };
 }
 
-export const pageText = (store: Store, apps?: ReadonlySet<string>): string => [...render(store, apps)].join('');
+export const pageText = (store: Store, apps?: ReadonlySet<string>, unowned = false): string =>
+  [...render(store, apps && { apps, unowned })].join('');
 export const pageOf = (store: Store, apps?: ReadonlySet<string>): Page => parseExposition(pageText(store, apps));
 
 /** A worker as the supervisor sees it: what its recorder counts reaches the store with `ship`. */

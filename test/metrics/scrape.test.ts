@@ -30,10 +30,10 @@ function appsStore(instances = 1) {
 async function start(options: Partial<ScrapeOptions> = {}): Promise<number> {
   server = createScrapeServer({
     store: appsStore(),
-    appsOf: (org) => (org === 'personal' ? new Set(['a']) : undefined),
+    scopeOf: (org) => (org === 'personal' ? { apps: new Set(['a']), unowned: false } : undefined),
     serving: () => true,
     beforeScrape: async () => {},
-    append: async () => 'process_up 1\n',
+    append: async (scope) => (scope === undefined || scope.unowned ? 'process_up 1\n' : ''),
     discover: () => [],
     ...options,
   });
@@ -94,6 +94,12 @@ test("one organization's page has its apps alone", async () => {
   expect(new Set([...page.values()].flat().map(({ labels }) => labels.app))).toEqual(new Set(['a']));
   expect(sum(page, 'fly_edge_data_in')).toBe(5);
   expect(page.has('process_up')).toBe(false);
+});
+
+test("an operator's page has what belongs to no app too, and other organizations' apps not", async () => {
+  const port = await start({ scopeOf: () => ({ apps: new Set(['a']), unowned: true }) });
+  const page = parseExposition((await get(port, '/metrics?org=personal')).body.toString());
+  expect(new Set([...page.values()].flat().map(({ labels }) => labels.app))).toEqual(new Set(['a', '', undefined]));
 });
 
 test('what there is to scrape is JSON, and names this server as the asker does', async () => {
