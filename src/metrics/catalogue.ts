@@ -277,6 +277,26 @@ const table = {
     source: 'supervisor',
     query: 'sum by (reason) (increase(fly_slot_worker_restarts_count[1h]))',
   },
+  appSoftLimit: {
+    name: 'fly_app_soft_limit',
+    type: 'gauge',
+    scope: 'app',
+    own: [],
+    unit: 'requests or connections',
+    help: "The instance's soft limit, as its slot was configured; the sum over the app's services that it backs.",
+    source: 'supervisor',
+    query: 'sum by (app, instance) (fly_app_concurrency) / max by (app, instance) (fly_app_soft_limit)',
+  },
+  appHardLimit: {
+    name: 'fly_app_hard_limit',
+    type: 'gauge',
+    scope: 'app',
+    own: [],
+    unit: 'requests or connections',
+    help: "The instance's hard limit, likewise; absent when a service has none.",
+    source: 'supervisor',
+    query: 'sum by (app, instance) (fly_app_concurrency) / max by (app, instance) (fly_app_hard_limit)',
+  },
 } as const satisfies Record<string, Row>;
 
 export const metrics: readonly Metric[] = Object.values(table).map((row: Row, id) => ({

@@ -2,31 +2,41 @@
 
 import { writeFileSync } from 'node:fs';
 import { defaultBuckets } from './buckets.ts';
-import { bornStatuses, type Metric, metrics } from './catalogue.ts';
-import { labelNames } from './labels.ts';
+import { bornStatuses } from './catalogue.ts';
+import { allSeries, type SeriesInfo } from './series.ts';
 
 export const documentPath = new URL('../../docs/metrics.md', import.meta.url);
 
-const section = (metric: Metric): string => `### \`${metric.name}\`
+const code = (text: string): string => `\`${text}\``;
+const of = (scope: SeriesInfo['scope']): SeriesInfo[] => allSeries.filter((series) => series.scope === scope);
 
-${metric.help}
+const section = ({ name, help, type, unit, labels, source, query }: SeriesInfo): string => `### \`${name}\`
+
+${help}
 
 | type | unit | labels | source |
 |---|---|---|---|
-| ${metric.type} | ${metric.unit} | ${labelNames(metric)
-  .map((name) => `\`${name}\``)
-  .join(', ')} | ${metric.source} |
+| ${type} | ${unit} | ${labels.map(code).join(', ')} | ${source} |
 
 \`\`\`promql
-${metric.query}
+${query}
 \`\`\`
 `;
 
-const sections = (scope: Metric['scope']): string =>
-  metrics
-    .filter((metric) => metric.scope === scope)
-    .map(section)
-    .join('\n');
+const sections = (scope: SeriesInfo['scope']): string => of(scope).map(section).join('\n');
+
+/** For scopes with many series, which share their first labels. */
+const table = (scope: SeriesInfo['scope']): string =>
+  `| name | type | own labels | unit | meaning | source | example |
+|---|---|---|---|---|---|---|
+${of(scope)
+  .map(({ name, type, own, unit, help, source, query }) =>
+    [code(name), type, own.map(code).join(', '), unit, help, source, code(query)]
+      .map((cell) => cell.replaceAll('|', '\\|'))
+      .join(' | '),
+  )
+  .map((row) => `| ${row} |\n`)
+  .join('')}`;
 
 /** The whole of docs/metrics.md. */
 export const document = (): string => `<!-- Made by \`npm run docs\` from src/metrics/catalogue.ts: change it there. -->
@@ -45,10 +55,12 @@ Eight scrapes may run at once; one more gets a 503.
 |---|---|
 | \`app\` | the app; empty for what never named a known one (an unknown Host, a connection without a request) |
 | \`region\`, \`host\` | of this machine, from edge.toml |
-| \`instance\` | the instance; on \`fly_app_*\` only |
-| \`proxy_id\` | the slot that counted, or that is told about: \`blue\` or \`green\` |
+| \`instance\` | the instance; not on \`fly_edge_*\`, \`fly_slot_*\` and \`fly_volume_*\` |
+| \`proxy_id\` | the slot that counted, or that is told about: \`blue\` or \`green\`; on \`fly_edge_*\`, \`fly_app_*\` and \`fly_slot_*\` |
+| \`org\` | in the storage tier: the organization |
 
-Nothing that a stranger sends becomes a label. A series of \`app=""\` belongs to no organization: it is on the whole page only.
+Nothing that a stranger sends becomes a label. A series of \`app=""\` belongs to no organization: it is on the whole page,
+and on that of an organization with \`operator = true\`.
 
 ## Two slots, one total
 
@@ -106,9 +118,26 @@ ${sections('edge')}
 ${sections('app')}
 ## The slots
 
-Names of our own, beside the given ones. They belong to no app, so they are on the whole page only.
+Names of our own, beside the given ones. They belong to no app, so they are on the whole page and the operator's only.
 
 ${sections('slot')}
+## Volumes
+
+On the edge's page, by \`[[volumes]]\` of edge.toml ([volumes.md](volumes.md)). Standard labels: \`app\`, \`region\`, \`host\`.
+
+${sections('volume')}
+## Instances
+
+From the instance's [agent](agent.md). Standard labels: \`app\`, \`region\`, \`host\`, \`instance\`, which come from \`/sd\`. Gauges in
+bytes and counters as the kernel has them: a counter begins anew when the instance does.
+
+${table('instance')}
+## Postgres
+
+From Debian's postgres_exporter beside the instance ([postgres.md](postgres.md)), as it exports them. Standard labels: \`app\`,
+\`region\`, \`host\`, \`instance\`, which come from \`/sd\`.
+
+${table('postgres')}
 ## The supervisor itself
 
 The whole page ends with series of the supervisor's own process by their usual names: \`process_*\` (CPU, memory,

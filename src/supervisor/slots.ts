@@ -3,6 +3,7 @@ import type { Log } from '../log/log.ts';
 import { makeSelfSigned } from '../proxy/tls/self-signed.ts';
 import type { Hub } from './hub.ts';
 import { addressesOf } from './instances.ts';
+import { LimitSeries } from './limit-series.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
 import type { Colour } from './messages.ts';
@@ -40,6 +41,9 @@ export class Slots implements SlotHost {
   readonly #listening: ListeningSockets;
   readonly #predecessor: Predecessor | null;
   readonly #ticketKeys: TicketKeys;
+  /** Of each colour's newest generation that accepted: two of a colour have one set of limits. */
+  readonly #limits = new Map<Colour, LimitSeries>();
+  readonly #bounds: readonly number[];
   /** In the order of their generations. */
   #live: Slot[] = [];
   #serving: Slot | null = null;
@@ -52,6 +56,7 @@ export class Slots implements SlotHost {
     this.hub = hub;
     this.#listening = sockets;
     this.#predecessor = predecessor;
+    this.#bounds = bounds;
     const begin = predecessor?.begin;
     this.#generation = begin?.generation ?? 0;
     this.#ticketKeys = new TicketKeys(begin?.ticketKeys, begin?.ticketKeysSince);
@@ -106,6 +111,8 @@ export class Slots implements SlotHost {
       return refused;
     }
     this.#serving = slot;
+    this.#limits.get(colour)?.leave();
+    this.#limits.set(colour, new LimitSeries(slot, this.#bounds, this.hub));
     this.log.info({ slot: colour, generation, workers: plan.slots.workers }, 'the slot serves');
     return null;
   }
@@ -198,6 +205,10 @@ export class Slots implements SlotHost {
   #ended(slot: Slot): void {
     const { colour, generation, cut } = slot;
     this.log.info({ slot: colour, generation, cut }, 'the slot has ended');
+    if (this.#limits.get(colour)?.identity.generation === generation) {
+      this.#limits.get(colour)!.leave();
+      this.#limits.delete(colour);
+    }
     this.#live = this.#live.filter((each) => each !== slot || each === this.#serving);
     this.hub.retain(this.#live.map(({ plan }) => plan));
     this.onEnded();

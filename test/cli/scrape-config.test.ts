@@ -11,7 +11,7 @@ test('names the edge, and discovers the rest', async () => {
   const { file, metrics } = await config(9, { edge: gateway });
   const { code, stdout, stderr } = await run('scrape-config', '--config', file);
   expect([code, stderr]).toEqual([0, '']);
-  expect(stdout.match(/- url: .*/g)).toEqual(Array(2).fill(`- url: http://127.0.0.1:${metrics}/sd`));
+  expect(stdout.match(/- url: .*/g)).toEqual(Array(3).fill(`- url: http://127.0.0.1:${metrics}/sd`));
   expect(stdout).toContain("targets: ['127.0.0.1:9093']");
   expect(stdout).toContain('scrape_interval: 15s');
 });
@@ -21,7 +21,7 @@ test('names several edges', async () => {
   const { stdout } = await run('scrape-config', '-c', file, '--edge', 'a:9091', '[fd00::1]:9091', '--interval', '5s');
   const jobs = stdout.split('- job_name: ').slice(1);
   expect(jobs.map((job) => job.match(/http:\S+/g))).toEqual(
-    Array(2).fill(['http://a:9091/sd', 'http://[fd00::1]:9091/sd']),
+    Array(3).fill(['http://a:9091/sd', 'http://[fd00::1]:9091/sd']),
   );
   expect(stdout).toContain('scrape_timeout: 5s');
 });

@@ -26,13 +26,24 @@ export interface AppOptions {
   fly?: string;
   /** One of `organizations`. */
   org?: string;
-  instances: { id: string; port?: number; process?: string }[];
+  instances: {
+    id: string;
+    /** 127.0.0.1 without it. */
+    host?: string;
+    port?: number;
+    process?: string;
+    /** `host:port`. */
+    agent?: string;
+    exporters?: string[];
+  }[];
 }
 
 export interface EdgeOptions {
   apps: AppOptions[];
   /** Ids by slug. */
   organizations?: Record<string, number>;
+  /** Slug of the one whose page has what belongs to no app, too. */
+  operator?: string;
   /** Lines at the end of edge.toml: whole tables. */
   more?: string;
   /** Public ports that get a free local one each; 80 without it. */
@@ -242,10 +253,12 @@ function configure(directory: string, options: EdgeOptions, ports: Ports, metric
   const apps = options.apps.map(({ name, hostnames = [`${name}.test`], fly = service(), org, instances }) => {
     writeFileSync(join(directory, `${name}.toml`), `app = "${name}"\n${fly}`);
     const listed = instances.map(
-      ({ id, port, process }) => `[[apps.instances]]
+      ({ id, host = '127.0.0.1', port, process, agent, exporters = [] }) => `[[apps.instances]]
 id = "${id}"
-address = "127.0.0.1${port === undefined ? '' : `:${port}`}"
+address = "${host}${port === undefined ? '' : `:${port}`}"
 ${process === undefined ? '' : `process = "${process}"`}
+${agent === undefined ? '' : `agent = "${agent}"`}
+exporters = ${JSON.stringify(exporters)}
 `,
     );
     return `[[apps]]
@@ -258,7 +271,7 @@ ${listed.join('')}`;
     ({ cert, key }) => `[[certificates]]\ncert = "${cert}"\nkey = "${key}"\n`,
   );
   const organizations = Object.entries(options.organizations ?? {}).map(
-    ([slug, id]) => `[[organizations]]\nslug = "${slug}"\nid = ${id}\n`,
+    ([slug, id]) => `[[organizations]]\nslug = "${slug}"\nid = ${id}\noperator = ${slug === options.operator}\n`,
   );
   const limits = Object.entries(options.limits ?? {}).map(([key, value]) => `${key} = ${value}\n`);
   const file = join(directory, 'edge.toml');

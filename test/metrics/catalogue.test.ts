@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { M, metrics } from '../../src/metrics/catalogue.ts';
 import { document, documentPath } from '../../src/metrics/document.ts';
 import { labelNames } from '../../src/metrics/labels.ts';
+import { allSeries } from '../../src/metrics/series.ts';
 
 test('the given names, types and labels, then our own, in their order', () => {
   const rows = metrics.map((metric) => [metric.name, metric.type, labelNames(metric).join()]);
@@ -34,6 +35,8 @@ test('the given names, types and labels, then our own, in their order', () => {
     ['fly_slot_drain_time_seconds', 'histogram', slot],
     ['fly_slot_drain_cut_count', 'counter', slot],
     ['fly_slot_worker_restarts_count', 'counter', `${slot},reason`],
+    ['fly_app_soft_limit', 'gauge', app],
+    ['fly_app_hard_limit', 'gauge', app],
   ]);
 });
 
@@ -44,7 +47,15 @@ test('short names lead to their series', () => {
 });
 
 test('each example asks for its own series', () => {
-  for (const metric of metrics) expect(metric.query).toContain(metric.name);
+  for (const { name, query } of allSeries) expect(query).toContain(name);
+});
+
+test('each name is declared once, with what it needs', () => {
+  expect(new Set(allSeries.map(({ name }) => name)).size).toBe(allSeries.length);
+  for (const { help, unit, source, labels } of allSeries) {
+    for (const text of [help, unit, source]) expect(text).not.toBe('');
+    expect(new Set(labels).size).toBe(labels.length);
+  }
 });
 
 test('docs/metrics.md is up to date (npm run docs)', () => {

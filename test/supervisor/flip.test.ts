@@ -244,6 +244,37 @@ test('generations drain together, two of a colour in the same series; one more c
   expect(await scraped(supervisor, slot('drain_time_seconds_count', 'blue'))).toBe(1);
 });
 
+test("each colour tells its newest generation's limits, and they go with it", async () => {
+  const limit = (kind: 'soft' | 'hard', colour: 'blue' | 'green') =>
+    `fly_app_${kind}_limit{app="demo",region="local",host="0000",instance="local",proxy_id="${colour}"}`;
+  const limits = (soft: number, hard: number | null) => (plan: Plan) =>
+    Object.assign(plan.apps[0]!.services[0]!.concurrency, { soft, hard });
+  const { supervisor, port, slots, write } = await edge(limits(10, 15));
+  const told = async () =>
+    Promise.all(
+      (['blue', 'green'] as const).flatMap((colour) =>
+        (['soft', 'hard'] as const).map((kind) => scraped(supervisor, limit(kind, colour))),
+      ),
+    );
+  expect(await told()).toEqual([10, 15, undefined, undefined]);
+  const sockets: net.Socket[] = [];
+  const flip = async (change: (plan: Plan) => void) => {
+    const socket = await client(port);
+    await ask(socket, 'pid');
+    sockets.push(socket);
+    write(change);
+    expect(await supervisor.restart()).toHaveProperty('changes');
+  };
+  await flip(limits(20, null));
+  expect(await told()).toEqual([10, 15, 20, undefined]);
+  await flip(limits(30, 40));
+  expect(slots()).toEqual(['blue 1 draining', 'green 2 draining', 'blue 3 accepting']);
+  expect(await told()).toEqual([30, 40, 20, undefined]);
+  for (const socket of sockets) socket.destroy();
+  await until(() => slots().join() === 'blue 3 accepting');
+  expect(await told()).toEqual([30, 40, undefined, undefined]);
+});
+
 test('a stop during a drain ends all generations', async () => {
   const { supervisor, port, slots } = await edge();
   const old = await client(port);
@@ -322,8 +353,12 @@ test('a drain does not wait for a worker that hangs', async () => {
   await until(async () => (await scraped(supervisor, slot('drain_cut_count', 'blue'))) === 1);
 });
 
-test("the edge's own series: born at 0, and on the whole page only", async () => {
-  const { supervisor } = await edge((plan) => (plan.organizations = [{ slug: 'personal', id: 1 }]));
+test("the edge's own series: born at 0, on the whole page and the operator's", async () => {
+  const organizations = [
+    { slug: 'personal', id: 1 },
+    { slug: 'ops', id: 2, operator: true },
+  ];
+  const { supervisor } = await edge((plan) => (plan.organizations = organizations));
   for (const colour of ['blue', 'green'] as const) {
     for (const result of ['served', 'refused', 'failed'])
       expect(await scraped(supervisor, slot('flips_count', colour, `result="${result}"`))).toBe(0);
@@ -337,9 +372,13 @@ test("the edge's own series: born at 0, and on the whole page only", async () =>
   expect(await scraped(supervisor, slot('build_info', 'blue', `version="${version}"`))).toBe(1);
   expect(await scraped(supervisor, `fly_supervisor_build_info{version="${version}"}`)).toBe(1);
   const { address, port } = supervisor.status.metrics;
-  const page = await (await fetch(`http://${address}:${port}/metrics?org=personal`)).text();
-  expect(page).toContain('fly_edge_');
-  expect(page).not.toMatch(/fly_slot|fly_supervisor/);
+  const page = async (org: string) => (await fetch(`http://${address}:${port}/metrics?org=${org}`)).text();
+  const personal = await page('personal');
+  expect(personal).toContain('fly_edge_');
+  expect(personal).not.toMatch(/fly_slot|fly_supervisor/);
+  const ops = await page('ops');
+  expect(ops).toMatch(/fly_slot_generation.*\n(.*\n)*fly_supervisor_build_info/);
+  expect(ops).not.toContain('app="demo"');
 });
 
 test('restart through the control socket, with another file', async () => {
