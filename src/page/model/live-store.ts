@@ -44,7 +44,11 @@ export class LiveStore {
   constructor(capacity: number, limits?: ReaderLimits) {
     this.#capacity = capacity;
     this.#times = new Float64Array(capacity);
-    this.#reader = new PageReader((name, labels) => this.#series(name, labels), limits);
+    this.#reader = new PageReader(
+      (name) => kept.has(name),
+      (name, labels) => this.#series(name, labels),
+      limits,
+    );
   }
 
   /** Pages that were read. */
@@ -125,9 +129,8 @@ export class LiveStore {
     return this.range(read, selection, 0);
   }
 
-  #series(name: string, labels: Labels): Series | null {
-    const wanted = kept.get(name);
-    if (wanted === undefined) return null;
+  #series(name: string, labels: Labels): Series {
+    const wanted = kept.get(name)!;
     const names = ['app', 'region', ...wanted.by].filter((label) => labels[label] !== undefined);
     const own = Object.fromEntries(names.map((label) => [label, labels[label]!]));
     const key = name + rowKey(own);

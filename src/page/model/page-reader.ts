@@ -13,7 +13,7 @@ export const defaultLimits: ReaderLimits = { line: 16_384, series: 200_000 };
 export type Labels = Readonly<Record<string, string>>;
 
 interface Entry<T> {
-  state: T | null;
+  state: T;
   /** Number of the page that had it last. */
   seen: number;
 }
@@ -25,13 +25,15 @@ interface Entry<T> {
 export class PageReader<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #limits: ReaderLimits;
-  readonly #make: (name: string, labels: Labels) => T | null;
+  readonly #wanted: (name: string) => boolean;
+  readonly #make: (name: string, labels: Labels) => T;
   #rest = '';
   #page = 0;
   #skipped = 0;
 
-  /** @param make called when a series comes for the first time; null when nobody wants it. */
-  constructor(make: (name: string, labels: Labels) => T | null, limits = defaultLimits) {
+  /** @param make called when a series with a wanted name comes for the first time. */
+  constructor(wanted: (name: string) => boolean, make: (name: string, labels: Labels) => T, limits = defaultLimits) {
+    this.#wanted = wanted;
     this.#make = make;
     this.#limits = limits;
   }
@@ -68,6 +70,9 @@ export class PageReader<T> {
   #line(text: string, start: number, end: number, sample: (state: T, value: number) => void): void {
     if (end > start && text.charCodeAt(end - 1) === carriageReturn) end -= 1;
     if (end === start || text.charCodeAt(start) === hash) return;
+    // Most lines of a large page are nobody's: they must not cost more than this.
+    nameAt.lastIndex = start;
+    if (!this.#wanted(nameAt.exec(text)![0])) return;
     // The value follows the labels, which may hold any character.
     const space = text.indexOf(' ', labelsEnd(text, start, end));
     if (space <= start || space >= end) return void (this.#skipped += 1);
@@ -80,7 +85,7 @@ export class PageReader<T> {
     const entry = this.#entry(text.slice(start, space));
     if (entry === null) return void (this.#skipped += 1);
     entry.seen = this.#page;
-    if (entry.state !== null) sample(entry.state, number);
+    sample(entry.state, number);
   }
 
   #entry(key: string): Entry<T> | null {
@@ -95,6 +100,7 @@ export class PageReader<T> {
   }
 }
 
+const nameAt = /[\w:]*/y;
 const hash = 35;
 const carriageReturn = 13;
 

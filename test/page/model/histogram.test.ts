@@ -79,6 +79,7 @@ describe.runIf(installed('victoriaMetrics', 'prometheus'))('a quantile is what P
       histogram.map(({ le, count }) => `h_bucket{i="${i}",le="${le === Infinity ? '+Inf' : le}"} ${count}\n`),
     );
     await fetch(`${storage.url}/api/v1/import/prometheus`, { method: 'POST', body: lines.join('') });
+    await fetch(`${storage.url}/internal/force_flush`);
     const stored = () => storage.query('count(h_bucket)').then(([found]) => Number(found?.value[1]) === lines.length);
     await until(stored, 'the histograms to be stored');
     for (const q of [0.01, 0.5, 0.9, 0.99, 1]) {

@@ -11,7 +11,11 @@ type Sample = [name: string, labels: Labels, value: number];
 const sorted = (samples: Sample[]): string[] => samples.map((sample) => JSON.stringify(sample)).sort();
 
 function read(text: string, size = text.length || 1, limits?: ReaderLimits) {
-  const reader = new PageReader((name, labels) => [name, labels] as const, limits);
+  const reader = new PageReader(
+    (name) => name !== 'unwanted',
+    (name, labels) => [name, labels] as const,
+    limits,
+  );
   const samples: Sample[] = [];
   reader.begin();
   for (let at = 0; at < text.length; at += size) {
@@ -27,6 +31,7 @@ a 1
 a{} 2
 a{b="c"} 3 1700000000000
 a{b="say \\"hi\\"",c="back\\\\slash\\nline",d="} 7 {",} -1.5e-3
+unwanted{"whatever
 a{b="ü"} +Inf\r
 b:c{x="1",y="2"} NaN
 
