@@ -3,6 +3,7 @@ import type { Plan } from '../config/plan.ts';
 import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
+import { pageRoute } from '../page/serve.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
 
@@ -12,10 +13,10 @@ export class ScrapeEndpoint {
   #socket: ListeningSocket | null = null;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(options: Omit<ScrapeOptions, 'append'>) {
+  constructor(options: Omit<ScrapeOptions, 'append' | 'page'>) {
     const register = processRegistry('fly_supervisor_build_info', version);
     const append = async (scope?: PageScope) => (scope === undefined || scope.unowned ? renderRegistry(register) : '');
-    this.#server = createScrapeServer({ ...options, append });
+    this.#server = createScrapeServer({ ...options, append, page: pageRoute('live') });
   }
 
   /** Null while it does not listen. */
