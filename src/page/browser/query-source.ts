@@ -16,6 +16,8 @@ const points = 240;
 const steps = [1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute, 30 * minute, hour];
 /** At least two scrapes, by default every 15 seconds. */
 const shortestWindow = 30;
+/** An engine finds what it was given a second later: what is asked about this moment has one answer, now and later. */
+const settled = 2;
 const timeout = 20_000;
 /** Queries at once: the gateway lets an organization have only some. */
 const most = 4;
@@ -43,7 +45,7 @@ export class QuerySource implements Source {
   readonly since = null;
   readonly #url: string;
   readonly #token: string;
-  #time = now();
+  #time = now() - settled;
   #signal: AbortSignal = new AbortController().signal;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -68,7 +70,7 @@ export class QuerySource implements Source {
   /** One small question first: whether anyone answers, and the token is good. */
   async refresh(signal: AbortSignal): Promise<number> {
     this.#signal = signal;
-    this.#time = now();
+    this.#time = now() - settled;
     await this.#ask('query', { query: '1', time: String(this.#time) });
     return this.#time;
   }
