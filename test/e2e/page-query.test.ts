@@ -150,6 +150,17 @@ describe.skipIf(!available)('the page of the gateway', () => {
     await expectClean(seen);
   });
 
+  test('a browser whose clock is an hour wrong shows the same', async () => {
+    const seen = await opened();
+    await seen.page.addInitScript('const { now } = Date; Date.now = () => now() - 3_600_000;');
+    await seen.page.reload();
+    await current(seen);
+    const { time, values } = await seen.headlines();
+    expect(Math.abs(time - Date.now() / 1000)).toBeLessThan(60);
+    expect(values.open).toBe(await one('sum(fly_edge_tcp_connects_count) - sum(fly_edge_tcp_disconnects_count)', time));
+    await expectClean(seen);
+  });
+
   test('what it asks for is accounted for, the page itself as nobody’s', async () => {
     const page = async () => parseExposition(await (await fetch(`${chain.own}/metrics`)).text());
     const before = await page();

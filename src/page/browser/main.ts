@@ -42,7 +42,7 @@ async function showQueries(): Promise<never> {
       forget();
       location.reload();
     });
-    problem = await run(new Page(new QuerySource(credentials)), leave);
+    problem = `The token was refused: ${await run(new Page(new QuerySource(credentials)), leave)}.`;
     forget();
   }
 }

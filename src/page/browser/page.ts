@@ -31,6 +31,10 @@ export class Page {
   /** Of the look that is under way. */
   #look = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the pause between two looks; null while one is under way. */
+  #wake: (() => void) | null = null;
+  /** Whether a panel appeared since the look that is under way began. */
+  #appeared = false;
 
   constructor(source: Source) {
     this.#source = source;
@@ -66,17 +70,18 @@ export class Page {
         if (error.kind === 'unauthorized') return error.message;
         banner.stale(now(), this.#source.name, error.message);
       }
-      await this.#pause(look.signal);
+      if (!this.#appeared) await this.#pause();
     }
   }
 
-  /** Looks again at once: something was chosen, or is to be drawn otherwise. */
+  /** Looks again at once: something was chosen, or is to be drawn otherwise. What is under way is of no use any more. */
   again(): void {
-    clearTimeout(this.#timer);
     this.#look.abort();
+    this.#wake?.();
   }
 
   async #update(signal: AbortSignal): Promise<void> {
+    this.#appeared = false;
     const time = await this.#source.refresh(signal);
     const tables = await this.#tables(headlineReads, true);
     showHeadlines(headlines(tables), time);
@@ -124,12 +129,14 @@ export class Page {
   }
 
   /** Until the next look. Nobody looks at a hidden page. */
-  async #pause(signal: AbortSignal): Promise<void> {
+  async #pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => resolve());
+    this.#wake = resolve;
     this.#timer = setTimeout(resolve, this.#source.interval(this.#chosen.span) * 1000);
     await promise;
-    if (!document.hidden || signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#wake = null;
+    if (!document.hidden) return;
     await new Promise((shown) => document.addEventListener('visibilitychange', shown, { once: true }));
   }
 
@@ -167,13 +174,13 @@ export class Page {
   }
 
   #seen(entries: IntersectionObserverEntry[]): void {
-    let appeared = false;
     for (const { target, isIntersecting } of entries) {
       const panel = this.#panels.find(({ root }) => root === target)!;
-      appeared ||= isIntersecting && !panel.visible;
+      this.#appeared ||= isIntersecting && !panel.visible;
       panel.visible = isIntersecting;
     }
-    if (appeared) this.again();
+    // A look that is under way goes on: what it asked keeps the engine busy, whether anybody waits for it or not.
+    if (this.#appeared) this.#wake?.();
   }
 }
 

@@ -18,6 +18,8 @@ const steps = [1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute,
 const shortestWindow = 30;
 /** An engine finds what it was given a second later: what is asked about this moment has one answer, now and later. */
 const settled = 2;
+/** Seconds that two clocks may differ: the server tells its own by the second, and the way takes time. */
+const sameClock = 5;
 const timeout = 20_000;
 /** Queries at once: the gateway lets an organization have only some. */
 const most = 4;
@@ -46,6 +48,8 @@ export class QuerySource implements Source {
   readonly #url: string;
   readonly #token: string;
   #time = now() - settled;
+  /** Seconds that the server's clock is ahead of the browser's. */
+  #ahead = 0;
   #signal: AbortSignal = new AbortController().signal;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -70,8 +74,8 @@ export class QuerySource implements Source {
   /** One small question first: whether anyone answers, and the token is good. */
   async refresh(signal: AbortSignal): Promise<number> {
     this.#signal = signal;
-    this.#time = now() - settled;
-    await this.#ask('query', { query: '1', time: String(this.#time) });
+    await this.#ask('query', { query: '1' });
+    this.#time = now() + this.#ahead - settled;
     return this.#time;
   }
 
@@ -116,6 +120,8 @@ export class QuerySource implements Source {
         body: new URLSearchParams(parameters),
         signal: AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
       });
+      const ahead = Date.parse(response.headers.get('date') ?? '') / 1000 - now();
+      this.#ahead = Math.abs(ahead) > sameClock ? ahead : 0;
       const body = await response.json().catch(() => ({}));
       if (response.ok && body.status === 'success') return body.data;
       throw new Failure(kindOf(response.status), `${response.status}, ${body.error ?? 'without a reason'}`);

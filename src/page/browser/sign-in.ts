@@ -20,7 +20,15 @@ export function signIn(place: HTMLElement, org: string, problem: string): Promis
     autocapitalize: 'none',
     spellcheck: 'false',
   });
-  const token = element('input', { id: 'token', name: 'token', type: 'password', required: true, autocomplete: 'off' });
+  const token = element('input', {
+    id: 'token',
+    name: 'token',
+    type: 'password',
+    required: true,
+    autocomplete: 'off',
+    pattern: '[!-~]+( [!-~]+)?',
+    title: 'As it was printed',
+  });
   const form = element(
     'form',
     { class: 'sign-in', 'aria-labelledby': 'sign-in-title' },
