@@ -15,7 +15,7 @@ const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 /** Seconds of traffic, and when in it the slots flip. */
 const length = 240;
 const flips = [80, 190];
-const size = { width: 1360, height: 1290 };
+const size = { width: 1440, height: 1540 };
 
 const executablePath = findProgram('chromium');
 if (executablePath === null) throw new Error('chromium is not installed');

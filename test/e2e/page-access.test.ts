@@ -152,7 +152,7 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
     expect(await page.evaluate(mute)).toBe(0);
     const said = await page.locator('#panel-responses .plot').getAttribute('aria-label');
     expect(said).toMatch(
-      /^Responses by status: 2xx done .*\/s; 3xx redirected .*\/s; 4xx refused .*\/s; 5xx failed .*\/s$/,
+      /^Responses by status: 2xx success .*\/s; 3xx redirect .*\/s; 4xx client error .*\/s; 5xx server error .*\/s$/,
     );
     expect(await page.evaluate(`document.documentElement.lang`)).toBe('en');
     await expectClean(seen);

@@ -72,11 +72,11 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
     expect(values.open).toBe(open(after));
     const table = await seen.values('responses');
     const { grown: grownThen, seconds: secondsThen } = await expected(seen, table.time);
-    expect(Object.keys(table.rows)).toEqual(['2xx done', '3xx redirected', '4xx refused', '5xx failed']);
+    expect(Object.keys(table.rows)).toEqual(['2xx success', '3xx redirect', '4xx client error', '5xx server error']);
     expect(
-      table.rows['2xx done']![0]! / (grownThen('fly_edge_http_responses_count', { status: '200' }) / secondsThen),
+      table.rows['2xx success']![0]! / (grownThen('fly_edge_http_responses_count', { status: '200' }) / secondsThen),
     ).toBeCloseTo(1, 1);
-    expect(table.rows['5xx failed']![0]).toBe(0);
+    expect(table.rows['5xx server error']![0]).toBe(0);
     await traffic.stop();
     await expectClean(seen);
   });

@@ -103,7 +103,10 @@ describe.skipIf(!available)('the page of the gateway', () => {
           found
             .filter(({ metric }) => metric.status!.startsWith(digit))
             .reduce((all, { value }) => all + Number(value[1]), 0);
-        const pairs = ['2xx done', '4xx refused', '5xx failed'].map((label) => [rows[label]?.[0] ?? -1, of(label[0]!)]);
+        const pairs = ['2xx success', '4xx client error', '5xx server error'].map((label) => [
+          rows[label]?.[0] ?? -1,
+          of(label[0]!),
+        ]);
         return pairs.every(([ours, theirs]) => Math.abs(ours! - theirs!) <= 1e-9) && pairs[0]![0]! > 0;
       },
       'the table behind the chart to be what the API says',

@@ -82,7 +82,7 @@ describe.skipIf(!chromiumInstalled())('a thousand instances', () => {
     const line = 'fly_edge_http_responses_count{app="shop",region="iad",proxy_id="blue",status="200"} 5\n';
     await listener(storeAt().store, () => line, first.port);
     await seen.page.waitForSelector('body[data-state=current]');
-    const lowest = (await seen.values('responses')).rows['2xx done']![1]!;
+    const lowest = (await seen.values('responses')).rows['2xx success']![1]!;
     expect(lowest).toBe(0);
     expect((await seen.headlines()).values.requests).toBeGreaterThan(0);
   });

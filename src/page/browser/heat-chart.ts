@@ -31,7 +31,7 @@ export function heatOptions(view: HeatView, current: () => HeatView): Drawing {
           },
         ],
         series: [{}, { points: { show: false } }],
-        hooks: { drawClear: [(plot) => paint(plot, current())] },
+        hooks: { drawAxes: [(plot) => paint(plot, current())] },
       };
     },
   };

@@ -6,16 +6,19 @@ import { frame, timeAxis, valueAxis } from './plot.ts';
 import { theme } from './theme.ts';
 import type uPlot from './uplot.js';
 
-export function linesOptions({ kind, unit, times, lines }: LinesView): Drawing {
+export function linesOptions({ kind, unit, times, lines, logarithmic }: LinesView): Drawing {
   const stacked = kind === 'stack';
   return {
     shape: JSON.stringify([kind, unit, theme(), lines.map(({ label, tone, pattern }) => [label, tone, pattern])]),
-    data: [times, ...(stacked ? piledUp(lines) : lines.map(({ values }) => values))],
+    data: [
+      times,
+      ...(stacked ? piledUp(lines) : lines.map(({ values }) => (logarithmic ? values.map(positive) : values))),
+    ],
     options: (width, period) => {
       const { x, ...rest } = frame(width, period);
       return {
         ...rest,
-        scales: { x, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+        scales: { x, y: logarithmic ? powers : fromZero },
         axes: [timeAxis(), valueAxis(unit)],
         series: [{}, ...lines.map((line) => (stacked ? area(line) : stroke(line)))],
         // Each area lies between its own line and the one below.
@@ -24,6 +27,18 @@ export function linesOptions({ kind, unit, times, lines }: LinesView): Drawing {
     },
   };
 }
+
+const fromZero: uPlot.Scale = { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] };
+
+/** Whole powers of ten. */
+const powers: uPlot.Scale = {
+  distr: 3,
+  range: (_plot, low, high) =>
+    high > 0 ? [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high) + 1e-9)] : [0.001, 1],
+};
+
+/** What a logarithmic axis has a place for. */
+const positive = (value: Value): Value => (value !== null && value > 0 ? value : null);
 
 const stroke = ({ tone, pattern }: Line): uPlot.Series => ({
   stroke: toneOf(tone),

@@ -30,7 +30,6 @@ export class Page {
   #choicesAt = -Infinity;
   /** Of the look that is under way. */
   #look = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the pause between two looks; null while one is under way. */
   #wake: (() => void) | null = null;
   /** Whether a panel appeared since the look that is under way began. */
@@ -132,9 +131,9 @@ export class Page {
   async #pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    this.#timer = setTimeout(resolve, this.#source.interval(this.#chosen.span) * 1000);
+    const timer = setTimeout(resolve, this.#source.interval(this.#chosen.span) * 1000);
     await promise;
-    clearTimeout(this.#timer);
+    clearTimeout(timer);
     this.#wake = null;
     if (!document.hidden) return;
     await new Promise((shown) => document.addEventListener('visibilitychange', shown, { once: true }));

@@ -19,7 +19,7 @@ export function timeAxis(): uPlot.Axis {
   return {
     ...look(),
     size: 28,
-    space: 80,
+    space: 64,
     values: (_plot, splits, _axis, _space, increment) =>
       splits.map((time) => {
         if (increment >= day) return toDay(time);
@@ -33,7 +33,7 @@ export const valueAxis = (unit: Unit): uPlot.Axis => ({
   ...look(),
   size: 72,
   space: 34,
-  values: (_plot, splits) => splits.map((value) => format(value, unit)),
+  values: (_plot, splits) => splits.map((value: number | null) => (value === null ? '' : format(value, unit))),
 });
 
 export const look = (): Pick<uPlot.Axis, 'stroke' | 'font' | 'grid' | 'ticks'> => ({

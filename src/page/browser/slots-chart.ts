@@ -41,6 +41,7 @@ function paint(plot: uPlot, { times, slots }: SlotsView): void {
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
   ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
   slots.forEach(({ colour: name, generation, states }, row) => {
     const top = plot.valToPos(2 - row - 0.16, 'y', true);
@@ -52,21 +53,21 @@ function paint(plot: uPlot, { times, slots }: SlotsView): void {
       if (state == null) continue;
       const left = plot.valToPos(times[from]!, 'x', true);
       const right = Math.max(left + 2, plot.valToPos(times[Math.min(i, times.length - 1)]!, 'x', true));
-      bar(ctx, name, state, left, top, right - left, bottom - top, `${state}, generation ${generation[from] ?? '?'}`);
+      const number = generation[from] ?? '?';
+      const texts = [`${state}, generation ${number}`, `generation ${number}`, `${number}`];
+      bar(ctx, name, state, { left, top, width: right - left, height: bottom - top }, texts);
     }
   });
   ctx.restore();
 }
 
+/** @param texts the first one that fits is written in it. */
 function bar(
   ctx: CanvasRenderingContext2D,
   name: 'blue' | 'green',
   state: string,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-  text: string,
+  { left, top, width, height }: { left: number; top: number; width: number; height: number },
+  texts: readonly string[],
 ): void {
   ctx.strokeStyle = toneOf(name);
   ctx.lineWidth = devicePixelRatio;
@@ -74,8 +75,7 @@ function bar(
   ctx.fillStyle = state === 'accepting' ? hatching(name, 0) : state === 'draining' ? hatching(name, 1) : 'transparent';
   ctx.fillRect(left, top, width, height);
   ctx.strokeRect(left, top, width, height);
-  const short = text.split(',')[0]!;
-  const fits = [text, short].find((candidate) => ctx.measureText(candidate).width + 12 < width);
+  const fits = texts.find((text) => ctx.measureText(text).width + 22 < width);
   if (fits === undefined) return;
   const middle = top + height / 2;
   const wide = ctx.measureText(fits).width;

@@ -36,8 +36,12 @@ function risen(buckets: readonly Bucket[]): number[] {
   return buckets.map(({ count }) => (most = Math.max(most, count)));
 }
 
+/** Of all observations: less is what rates lose in rounding. */
+const rounding = 1e-9;
+
 /** What each bucket has alone. */
 export function densities(buckets: readonly Bucket[]): number[] {
   const counts = risen(buckets);
-  return counts.map((count, i) => count - (counts[i - 1] ?? 0));
+  const least = rounding * (counts.at(-1) ?? 0);
+  return counts.map((count, i) => count - (counts[i - 1] ?? 0)).map((alone) => (alone > least ? alone : 0));
 }

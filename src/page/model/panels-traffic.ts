@@ -13,11 +13,11 @@ const times = rate('fly_edge_http_response_time_seconds_bucket', 'le');
 
 /** What is usual is plain. */
 const classes: Record<StatusClass, { label: string; tone: Tone; pattern: number }> = {
-  '1xx': { label: '1xx upgraded', tone: 'quiet', pattern: 5 },
-  '2xx': { label: '2xx done', tone: 'good', pattern: 0 },
-  '3xx': { label: '3xx redirected', tone: 'info', pattern: 3 },
-  '4xx': { label: '4xx refused', tone: 'warn', pattern: 1 },
-  '5xx': { label: '5xx failed', tone: 'bad', pattern: 4 },
+  '1xx': { label: '1xx upgrade', tone: 'quiet', pattern: 5 },
+  '2xx': { label: '2xx success', tone: 'good', pattern: 0 },
+  '3xx': { label: '3xx redirect', tone: 'info', pattern: 3 },
+  '4xx': { label: '4xx client error', tone: 'warn', pattern: 1 },
+  '5xx': { label: '5xx server error', tone: 'bad', pattern: 4 },
 };
 
 function byClass(tables: Tables): Line[] {
@@ -62,6 +62,7 @@ export const trafficPanels: readonly Panel[] = [
     empty: noTraffic,
     view: ({ times }) => ({
       kind: 'lines',
+      logarithmic: true,
       unit: 'seconds',
       times: times!.times,
       lines: [
@@ -155,6 +156,7 @@ export const trafficPanels: readonly Panel[] = [
     empty: 'No TLS handshake in this time.',
     view: ({ times }) => ({
       kind: 'lines',
+      logarithmic: true,
       unit: 'seconds',
       times: times!.times,
       lines: [line('p50', quantilesOver(times!, 0.5), 'a', 0), line('p95', quantilesOver(times!, 0.95), 'b', 1)],

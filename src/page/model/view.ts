@@ -37,6 +37,8 @@ export interface LinesView {
   unit: Unit;
   times: number[];
   lines: Line[];
+  /** Whether values of every size are to be seen: the axis goes by powers of ten. */
+  logarithmic?: true;
 }
 
 /** How much fell into each bucket over time. */

@@ -26,7 +26,8 @@ test('without observations there is none', () => {
   expect(quantile(0.5, buckets([1, 4], [2, 5]))).toBe(null);
 });
 
-test('what is in each bucket alone; a little fall of rounded rates is none', () => {
+test('what is in each bucket alone; what rounding leaves of rates is nothing', () => {
+  expect(densities(buckets([1, 10], [2, 10.000000000001], [Infinity, 12]))).toEqual([10, 0, 1.999999999999]);
   expect(densities(buckets([1, 10], [2, 30], [Infinity, 29.999999]))).toEqual([10, 20, 0]);
 });
 

@@ -35,8 +35,8 @@ test('responses are added up by class', () => {
   const view = panel('responses').view({ responses });
   expect(view).toMatchObject({
     lines: [
-      { label: '2xx done', values: [4, 2], tone: 'good' },
-      { label: '5xx failed', values: [null, 4], tone: 'bad' },
+      { label: '2xx success', values: [4, 2], tone: 'good' },
+      { label: '5xx server error', values: [null, 4], tone: 'bad' },
     ],
   });
 });
