@@ -172,9 +172,10 @@ describe.skipIf(!available)('the page of the gateway', () => {
     const after = await page();
     const grown = (filter: Record<string, string>) =>
       sum(after, 'fly_gateway_requests_count', filter) - sum(before, 'fly_gateway_requests_count', filter);
-    expect(grown({ org: '', status: '200' })).toBe(
-      new Set(seen.requests.filter((url) => !url.includes('/prometheus/'))).size,
-    );
+    const files = seen.requests.filter((url) => !url.includes('/prometheus/'));
+    // The browser may have one of them twice, from its own memory.
+    expect(grown({ org: '', status: '200' })).toBeGreaterThanOrEqual(new Set(files).size);
+    expect(grown({ org: '', status: '200' })).toBeLessThanOrEqual(files.length);
     expect(grown({ org: 'alpha', status: '200' })).toBeGreaterThan(5);
     expect(grown({ org: 'beta' })).toBe(0);
   });
