@@ -1,6 +1,6 @@
 /** The live page before an edge with a thousand instances: it must stay as small as before one with ten. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { chromiumInstalled, expectClean, type Visit, visit } from '../helpers/browser.ts';
 import { busyStore, listener } from '../helpers/made-up-edge.ts';
 import { until } from '../helpers/until.ts';
@@ -9,10 +9,12 @@ import { storeAt } from '../metrics/helpers.ts';
 /** After some looks at the edge. */
 async function settled(url: string): Promise<Visit> {
   const seen = await visit(url);
-  await until(async () => (await seen.scrapes()).length >= 4, 'four scrapes', 60_000);
+  await until(async () => (await seen.scrapes()).length >= 2, 'two scrapes', 60_000);
   await seen.page.waitForSelector('body[data-state=current]');
   return seen;
 }
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const nodes = ({ page }: Visit): Promise<number> => page.evaluate(`document.querySelectorAll('*').length`);
 
@@ -20,7 +22,7 @@ describe.skipIf(!chromiumInstalled())('a thousand instances', () => {
   test('are as many elements and lines as a few dozen, with the busiest ones first', async () => {
     const [few, many] = [await listener(busyStore(30)), await listener(busyStore(1000))];
     expect((await (await fetch(`${many.url}metrics`)).text()).split('\n').length).toBeGreaterThan(40_000);
-    const [small, large] = [await settled(few.url), await settled(many.url)];
+    const [small, large] = await Promise.all([settled(few.url), settled(many.url)]);
     expect((await nodes(large)) / (await nodes(small))).toBeLessThan(1.05);
     expect(await nodes(large)).toBeLessThan(1500);
     const { rows } = await large.values('concurrency');
