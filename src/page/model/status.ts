@@ -1,0 +1,9 @@
+/** Statuses of HTTP by class. */
+
+export const statusClasses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+export type StatusClass = (typeof statusClasses)[number];
+
+/** `204` → `2xx`; null for what is no status. */
+export function statusClass(status: string): StatusClass | null {
+  return /^[1-5]\d\d$/.test(status) ? (`${status[0]}xx` as StatusClass) : null;
+}
