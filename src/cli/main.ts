@@ -11,6 +11,7 @@ import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { successorCommand } from './successor.ts';
 import { tokensCommand } from './tokens.ts';
+import { topCommand } from './top.ts';
 import { upgradeCommand } from './upgrade.ts';
 
 const program = new Command('fly-edge')
@@ -24,6 +25,7 @@ const commands = [
   restartCommand,
   upgradeCommand,
   statusCommand,
+  topCommand,
   stopCommand,
   gatewayCommand,
   scrapeConfigCommand,
