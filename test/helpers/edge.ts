@@ -26,7 +26,7 @@ export interface AppOptions {
   fly?: string;
   /** One of `organizations`. */
   org?: string;
-  instances: { id: string; port?: number; process?: string }[];
+  instances: { id: string; port?: number; process?: string; exporters?: string[] }[];
 }
 
 export interface EdgeOptions {
@@ -242,10 +242,11 @@ function configure(directory: string, options: EdgeOptions, ports: Ports, metric
   const apps = options.apps.map(({ name, hostnames = [`${name}.test`], fly = service(), org, instances }) => {
     writeFileSync(join(directory, `${name}.toml`), `app = "${name}"\n${fly}`);
     const listed = instances.map(
-      ({ id, port, process }) => `[[apps.instances]]
+      ({ id, port, process, exporters }) => `[[apps.instances]]
 id = "${id}"
 address = "127.0.0.1${port === undefined ? '' : `:${port}`}"
 ${process === undefined ? '' : `process = "${process}"`}
+${exporters === undefined ? '' : `exporters = ${JSON.stringify(exporters)}`}
 `,
     );
     return `[[apps]]
