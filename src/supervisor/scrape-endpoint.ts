@@ -3,19 +3,23 @@ import type { Plan } from '../config/plan.ts';
 import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
+import type { Volumes } from '../volumes/volumes.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
 
 /** The supervisor's HTTP server on a socket that can be handed over. */
 export class ScrapeEndpoint {
   readonly #server: Server;
+  readonly #volumes: Volumes;
   #socket: ListeningSocket | null = null;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(options: Omit<ScrapeOptions, 'append'>) {
+  constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
-    const append = async (scope?: PageScope) => (scope === undefined || scope.unowned ? renderRegistry(register) : '');
+    const append = async (scope?: PageScope) =>
+      (await volumes.page(scope)) + (scope === undefined || scope.unowned ? await renderRegistry(register) : '');
     this.#server = createScrapeServer({ ...options, append });
+    this.#volumes = volumes;
   }
 
   /** Null while it does not listen. */
@@ -56,5 +60,6 @@ export class ScrapeEndpoint {
     clearInterval(this.#idle);
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#volumes.close();
   }
 }
