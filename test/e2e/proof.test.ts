@@ -6,7 +6,7 @@
 
 import { type ChildProcess, execFile } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,25 +15,33 @@ import { promisify } from 'node:util';
 import { Agent, request, WebSocket } from 'undici';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
+import { postgresSeries } from '../../src/metrics/catalogue-postgres.ts';
 import { allSeries } from '../../src/metrics/series.ts';
 import { Edge, edgeProgram, service } from '../helpers/edge.ts';
 import { sum } from '../helpers/exposition.ts';
 import { missingPostgres, Postgres, psql } from '../helpers/postgres.ts';
+import { missingExporter, PostgresExporter, roleFile } from '../helpers/postgres-exporter.ts';
 import { installed, Storage } from '../helpers/storage.ts';
 import { seriesKey, Tap } from '../helpers/tap.ts';
 import { until } from '../helpers/until.ts';
+import { FakeLvs } from '../volumes/fake-lvs.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 180_000 });
 
+/** What the real lvs said of real thin volumes (test/volumes/lvm.test.ts): vg0/lv1 is 200 MiB, and an eighth is written. */
+const report = fileURLToPath(new URL('../volumes/recorded/lvm2-2.03.16.json', import.meta.url));
 const appProgram = fileURLToPath(new URL('./fixtures/app.ts', import.meta.url));
 
 /** Labels that a target gets from service discovery. */
 const added = ['org', 'app', 'region', 'host', 'instance', 'job'];
 
 /** What this machine cannot give, and whether that is so. */
-const impossible: Record<string, boolean> = {};
+const impossible: Record<string, boolean> = {
+  fly_instance_cpu_baseline: !existsSync('/sys/fs/cgroup/cgroup.controllers'),
+  fly_instance_cpu_throttle: !existsSync('/sys/fs/cgroup/cgroup.controllers'),
+};
 
-const missing = missingPostgres();
+const missing = missingPostgres() ?? missingExporter();
 if (missing !== null) console.warn(`the whole system is not tested: ${missing}`);
 
 describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole system', () => {
@@ -43,6 +51,7 @@ describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole sy
   const tokens = {} as Record<'alpha' | 'beta', string>;
   /** By instance. */
   const agents = new Map<string, Tap>();
+  const exporters = new Map<string, Tap>();
   let edgeTap: Tap;
   /** What clients saw: responses by app and status. */
   const seen: Record<string, Record<string, number>> = { shop: {}, chat: {} };
@@ -106,8 +115,20 @@ describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole sy
     const ports = await freePorts(12);
     const port = () => ports.pop()!;
 
-    const postgres = await Postgres.start(port());
-    closers.push(() => postgres.stop());
+    const primary = await Postgres.start(port());
+    closers.push(() => primary.stop());
+    primary.query(readFileSync(roleFile, 'utf8'));
+    // A time of the last reset is there only after one.
+    primary.query('select pg_stat_reset()');
+    const replica = await primary.replica(port());
+    closers.push(() => replica.stop());
+    for (const [instance, { port }] of Object.entries({ bb01: primary, bb02: replica })) {
+      const exporter = await PostgresExporter.start(port);
+      closers.push(() => exporter.stop());
+      exporters.set(instance, await tapped(exporter.address));
+    }
+    const lvs = new FakeLvs(`cat ${report}`);
+    closers.push(() => lvs.remove());
     const appPort = port();
     const custom = port();
     const chatPort = port();
@@ -131,6 +152,7 @@ describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole sy
       organizations: { alpha: 1, beta: 2 },
       operator: 'alpha',
       workers: 2,
+      under: ['env', `PATH=${lvs.searchPath}`],
       ports: [80, 443, 5432],
       apps: [
         {
@@ -152,8 +174,11 @@ port = ${custom}
         {
           name: 'db',
           org: 'alpha',
-          fly: fly(service({ port: 5432, handlers: [], type: 'connections' }), postgres.port),
-          instances: [{ id: 'bb01', agent: db }],
+          fly: fly(service({ port: 5432, handlers: [], type: 'connections' }), primary.port),
+          instances: [
+            { id: 'bb01', agent: db, exporters: [exporters.get('bb01')!.address] },
+            { id: 'bb02', port: replica.port, exporters: [exporters.get('bb02')!.address] },
+          ],
         },
         {
           name: 'chat',
@@ -168,6 +193,10 @@ listen = "127.0.0.1:${listen}"
 metrics = "127.0.0.1:${own}"
 storage = "${storage.url}"
 keys = "${join(folder, 'tokens.key')}"
+[[volumes]]
+id = "vol_db"
+app = "db"
+lv = "vg0/lv1"
 `,
     });
     closers.push(() => edge.stop());
@@ -226,7 +255,7 @@ keys = "${join(folder, 'tokens.key')}"
       for (const talk of chats) await talk('hello');
     }
     await load;
-    await query('create table t as select generate_series(1, 1000) as n');
+    await query('select count(*) from generate_series(1, 1000)');
     for (const talk of chats) await talk(null);
     await dispatcher.close();
     const nonsense = net.connect(edge.port(443), '127.0.0.1').end('no TLS\r\n');
@@ -314,6 +343,13 @@ keys = "${join(folder, 'tokens.key')}"
     expect(series).toBeGreaterThan(60);
   });
 
+  test.each(['bb01', 'bb02'])('what is read of Postgres %s is what its exporter said', async (instance) => {
+    const page = exporters.get(instance)!.passed('/metrics');
+    const names = postgresSeries.map(({ name }) => name).join('|');
+    const series = await compare('alpha', `{__name__=~"${names}",instance="${instance}"}`, added, page);
+    expect(series).toBeGreaterThan(60);
+  });
+
   test('clients, instances and series agree on every response', async () => {
     for (const [org, app] of [
       ['alpha', 'shop'],
@@ -333,6 +369,8 @@ keys = "${join(folder, 'tokens.key')}"
     expect(await value('alpha', 'max(fly_slot_generation)')).toBe(3);
     expect(await value('alpha', 'sum(increase(fly_edge_http_responses_count{app="",status="404"}[1h]))')).toBe(1);
     expect(await value('alpha', 'sum(increase(fly_edge_tls_handshake_errors[1h]))')).toBe(1);
+    expect(await value('alpha', 'fly_volume_size_bytes{app="db",id="vol_db"}')).toBe(200 * 1024 * 1024);
+    expect(await value('alpha', 'fly_volume_used_pct{app="db",id="vol_db"}')).toBe(12.5);
     expect(await value('alpha', 'fly_instance_exit_code{instance="bb01"}')).toBe(3);
   });
 
