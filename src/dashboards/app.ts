@@ -2,7 +2,7 @@
 
 import type { Page } from './dashboard.ts';
 import { heatmap, plain, stat, timeseries } from './panels.ts';
-import { heat, increase, mean, quantile, quantiles, rate, ratio, sum, topAndOthers } from './queries.ts';
+import { heat, increase, mean, quantile, quantiles, rate, ratio, sum, top, topAndOthers } from './queries.ts';
 import { of } from './selectors.ts';
 
 const responses = 'fly_app_http_responses_count';
@@ -11,6 +11,9 @@ const connect = 'fly_app_connect_time_seconds';
 
 const open = (labels: string): string =>
   `${sum(labels, of('fly_app_tcp_connects_count'))} - ${sum(labels, of('fly_app_tcp_disconnects_count'))}`;
+
+/** Both slots know it, and may differ while one of them drains. */
+const limit = (kind: 'soft' | 'hard'): string => `max by (app, instance) (${of(`fly_app_${kind}_limit`)})`;
 
 export const app: Page = {
   name: 'app',
@@ -89,8 +92,21 @@ export const app: Page = {
         timeseries('Concurrency by instance', [topAndOthers(sum('instance', of('fly_app_concurrency')), 'instance')], {
           min: 0,
           drill: true,
-          width: 24,
         }),
+        timeseries(
+          'All instances together',
+          [
+            { expr: sum('', of('fly_app_concurrency')), legend: 'concurrency' },
+            { expr: sum('', limit('soft')), legend: 'soft limit' },
+            { expr: sum('', limit('hard')), legend: 'hard limit' },
+          ],
+          { min: 0 },
+        ),
+        timeseries(
+          'Share of its soft limit',
+          [top(`sum by (app, instance) (${of('fly_app_concurrency')}) / ${limit('soft')}`, '{{app}} {{instance}}')],
+          { unit: 'percentunit', min: 0, drill: true, text: 'From 100 % on, others are asked first.' },
+        ),
         timeseries(
           'Soft limit reached',
           [{ expr: sum('instance', increase('fly_app_soft_limit_reached_count')), legend: '{{instance}}' }],

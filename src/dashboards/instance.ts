@@ -26,8 +26,8 @@ const mountUsed = `1 - max by (${mount}) (${filesystem('blocks_avail')}) / max b
 
 const share = { unit: 'percentunit', min: 0, max: 1 };
 
-/** One line for each device, the busiest of them. */
-const perDevice = (expr: string): Query => topAndOthers(expr, 'device', byDevice);
+/** One line for each device, the busiest of them. @param what it does, when others are beside it. */
+const perDevice = (expr: string, what = ''): Query => topAndOthers(expr, 'device', `${byDevice} ${what}`.trim());
 
 const upDown = [{ value: 1, text: 'reporting', color: 'green' }];
 
@@ -127,14 +127,17 @@ export const instance: Page = {
       panels: [
         timeseries(
           'Operations',
-          [perDevice(sum(device, disk('reads_completed'))), below(perDevice(sum(device, disk('writes_completed'))))],
+          [
+            perDevice(sum(device, disk('reads_completed')), 'read'),
+            below(perDevice(sum(device, disk('writes_completed')), 'write')),
+          ],
           { text: 'Reads above, writes below.' },
         ),
         timeseries(
           'Bytes',
           [
-            perDevice(sumOfRates(device, 'fly_instance_disk_sectors_read')),
-            below(perDevice(sumOfRates(device, 'fly_instance_disk_sectors_written'))),
+            perDevice(sumOfRates(device, 'fly_instance_disk_sectors_read'), 'read'),
+            below(perDevice(sumOfRates(device, 'fly_instance_disk_sectors_written'), 'written')),
           ],
           { text: 'Read above, written below.' },
         ),
@@ -169,16 +172,16 @@ export const instance: Page = {
         timeseries(
           'Bytes',
           [
-            perDevice(sum(device, rate('fly_instance_net_recv_bytes'))),
-            below(perDevice(sum(device, rate('fly_instance_net_sent_bytes')))),
+            perDevice(sum(device, rate('fly_instance_net_recv_bytes')), 'received'),
+            below(perDevice(sum(device, rate('fly_instance_net_sent_bytes')), 'sent')),
           ],
           { text: 'Received above, sent below.' },
         ),
         timeseries(
           'Packets',
           [
-            perDevice(sum(device, rate('fly_instance_net_recv_packets'))),
-            below(perDevice(sum(device, rate('fly_instance_net_sent_packets')))),
+            perDevice(sum(device, rate('fly_instance_net_recv_packets')), 'received'),
+            below(perDevice(sum(device, rate('fly_instance_net_sent_packets')), 'sent')),
           ],
           { text: 'Received above, sent below.' },
         ),

@@ -182,7 +182,7 @@ export const postgres: Page = {
       panels: [
         timeseries(
           'WAL written',
-          [{ expr: `rate(${of(replication('pg_current_wal_lsn_bytes'))}[$__rate_interval])`, legend: '{{instance}}' }],
+          [{ expr: sum('instance', rate(replication('pg_current_wal_lsn_bytes'))), legend: '{{instance}}' }],
           { unit: 'binBps', min: 0, width: 6 },
         ),
         timeseries(
