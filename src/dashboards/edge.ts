@@ -2,7 +2,7 @@
 
 import type { Page } from './dashboard.ts';
 import { heatmap, stat, table, timeline, timeseries } from './panels.ts';
-import { heat, increase, mean, quantile, quantiles, rate, ratio, share, sum, topAndOthers } from './queries.ts';
+import { heat, increase, mean, named, quantile, quantiles, rate, ratio, share, sum, topAndOthers } from './queries.ts';
 import { of } from './selectors.ts';
 
 const responses = 'fly_edge_http_responses_count';
@@ -11,6 +11,9 @@ const handshakes = 'fly_edge_tls_handshake_time_seconds';
 
 const open = (labels: string): string =>
   `${sum(labels, of('fly_edge_tcp_connects_count'))} - ${sum(labels, of('fly_edge_tcp_disconnects_count'))}`;
+
+/** What never named a known app has an empty one. */
+const byApp = (expr: string): string => named(expr, 'app', 'none');
 
 const slot = 'host, proxy_id';
 const slotLegend = '{{host}} {{proxy_id}}';
@@ -63,12 +66,12 @@ export const edge: Page = {
         timeseries(
           'Errors by app',
           [
-            { expr: ratio('app', responses, 'status=~"5.."'), legend: '{{app}} 5xx' },
-            { expr: ratio('app', responses, 'status=~"4.."'), legend: '{{app}} 4xx' },
+            { expr: byApp(ratio('app', responses, 'status=~"5.."')), legend: '{{app}} 5xx' },
+            { expr: byApp(ratio('app', responses, 'status=~"4.."')), legend: '{{app}} 4xx' },
           ],
           { unit: 'percentunit', min: 0, text: 'Share of all responses.' },
         ),
-        timeseries('By app', [topAndOthers(sum('app', rate(responses)), 'app')], { stack: true, min: 0 }),
+        timeseries('By app', [topAndOthers(byApp(sum('app', rate(responses))), 'app')], { stack: true, min: 0 }),
       ],
     },
     {
@@ -76,7 +79,7 @@ export const edge: Page = {
       panels: [
         timeseries('Quantiles', [quantiles(time), { expr: mean('', time), legend: 'mean' }]),
         heatmap('Heat map', heat(time)),
-        timeseries('99th percentile by app', [{ expr: quantile(0.99, 'app', time), legend: '{{app}}' }]),
+        timeseries('99th percentile by app', [{ expr: byApp(quantile(0.99, 'app', time)), legend: '{{app}}' }]),
         timeseries('Quick enough', [share(0.1, time), share(1, time)], {
           unit: 'percentunit',
           max: 1,
@@ -92,7 +95,7 @@ export const edge: Page = {
     {
       title: 'Connections and bytes',
       panels: [
-        timeseries('Open connections', [{ expr: open('app'), legend: '{{app}}' }], { min: 0 }),
+        timeseries('Open connections', [{ expr: byApp(open('app')), legend: '{{app}}' }], { min: 0 }),
         timeseries('Opened and closed', [
           { expr: sum('', rate('fly_edge_tcp_connects_count')), legend: 'opened' },
           { expr: sum('', rate('fly_edge_tcp_disconnects_count')), legend: 'closed' },
@@ -100,8 +103,8 @@ export const edge: Page = {
         timeseries(
           'Bytes',
           [
-            { expr: sum('app', rate('fly_edge_data_out')), legend: '{{app}} out' },
-            { expr: `-${sum('app', rate('fly_edge_data_in'))}`, legend: '{{app}} in' },
+            { expr: byApp(sum('app', rate('fly_edge_data_out'))), legend: '{{app}} out' },
+            { expr: byApp(`-${sum('app', rate('fly_edge_data_in'))}`), legend: '{{app}} in' },
           ],
           { text: 'Towards clients above, from clients below.' },
         ),
@@ -119,7 +122,9 @@ export const edge: Page = {
           'Handshakes not finished',
           [
             {
-              expr: sum('app, servername', increase('fly_edge_tls_handshake_errors')),
+              expr: byApp(
+                named(sum('app, servername', increase('fly_edge_tls_handshake_errors')), 'servername', 'no known name'),
+              ),
               legend: '{{app}} {{servername}}',
             },
           ],

@@ -73,3 +73,7 @@ export const topAndOthers = (expr: string, label: string, legend = `{{${label}}}
 
 /** Drawn downwards, below what goes the other way. */
 export const below = ({ expr, ...query }: Query): Query => ({ ...query, expr: `-${expr}` });
+
+/** With a name for what has none: an empty label is no label, and no legend. */
+export const named = (expr: string, label: string, name: string): string =>
+  `label_replace(${expr}, "${label}", "${name}", "${label}", "")`;

@@ -1,0 +1,136 @@
+/** Every query of the dashboards, filled in and asked as Grafana does, through the gateway, on recorded traffic. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { cataloguePage } from '../helpers/catalogue-page.ts';
+import { DashboardTraffic } from '../helpers/dashboard-traffic.ts';
+import {
+  dashboards,
+  type Filling,
+  fill,
+  labelValues,
+  type NamedTarget,
+  placeholders,
+  targetsOf,
+} from '../helpers/grafana.ts';
+import { installed } from '../helpers/storage.ts';
+import { until } from '../helpers/until.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
+
+interface Series {
+  metric: Record<string, string>;
+  values?: [number, string][];
+  value?: [number, string];
+}
+
+/** Queries that give nothing here, or nothing but zeros, and why. */
+const withoutData: Record<string, string> = {};
+const zero: Record<string, string> = {};
+
+describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of every kind', () => {
+  let traffic: DashboardTraffic;
+  let start: number;
+  let end: number;
+
+  async function post(path: string, form: Record<string, string>): Promise<unknown> {
+    const response = await fetch(`${traffic.tier.gateway}/prometheus/alpha/${path}`, {
+      method: 'POST',
+      headers: { authorization: traffic.token },
+      body: new URLSearchParams(form),
+    });
+    const body = (await response.json()) as { status: string; error?: string; data: unknown };
+    if (body.status !== 'success') throw new Error(`${form.query}: ${body.error}`);
+    return body.data;
+  }
+
+  async function ask(query: string, target: { instant: boolean }): Promise<Series[]> {
+    const data = target.instant
+      ? await post('api/v1/query', { query, time: String(end) })
+      : await post('api/v1/query_range', { query, start: String(start), end: String(end), step: '1' });
+    const { resultType, result } = data as { resultType: string; result: Series[] };
+    expect(resultType).toBe(target.instant ? 'vector' : 'matrix');
+    return result;
+  }
+
+  const now = () => Math.floor(Date.now() / 1000);
+  const value = async (query: string): Promise<number> => {
+    const { result } = (await post('api/v1/query', { query })) as { result: Series[] };
+    return Number(result[0]?.value?.[1] ?? Number.NaN);
+  };
+  const filling = (chosen: Filling['chosen']): Filling => ({ chosen, range: end - start, step: 1, scrape: 1 });
+
+  /** Volumes are the edge's own: here they come from elsewhere, with the labels that its page would give them. */
+  async function importVolumes(): Promise<void> {
+    const lines: string[] = [];
+    for (let at = start; at <= end; at++) {
+      for (const line of cataloguePage('volume', at - start).split('\n')) {
+        const [, name, labels, number] = /^(\w+)\{(.*)\} (\S+)$/.exec(line) ?? [];
+        if (name === undefined) continue;
+        lines.push(`${name}{org="alpha",app="shop",region="lab",host="2bc3",${labels}} ${number} ${at}000`);
+      }
+    }
+    const body = `${lines.join('\n')}\n`;
+    await fetch(`${traffic.tier.engine}/api/v1/import/prometheus`, { method: 'POST', body });
+    await until(async () => (await value('count(fly_volume_used_pct)')) > 0, 'the volumes', 20_000);
+  }
+
+  beforeAll(async () => {
+    traffic = await DashboardTraffic.start();
+    for (const name of ['fly_edge_data_in', 'fly_instance_up', 'pg_stat_database_numbackends']) {
+      await until(async () => (await value(`count(${name})`)) > 0, `the first scrape of ${name}`, 30_000);
+    }
+    start = now();
+    const rounds = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await traffic.round();
+        // Traffic goes on over several scrapes.
+        await delay(300);
+      }
+    };
+    await rounds(6);
+    await traffic.upheaval();
+    await rounds(6);
+    end = now() + 2;
+    await until(async () => (await value('min(timestamp(up))')) >= end, 'the scrapes after it', 30_000);
+    await importVolumes();
+  });
+
+  afterAll(async () => {
+    await traffic?.stop();
+  });
+
+  async function check(target: NamedTarget, query: string): Promise<'data' | 'zero' | 'empty'> {
+    const result = await ask(query, target);
+    const numbers = result.flatMap(({ values, value }) => (values ?? [value!]).map(([, text]) => Number(text)));
+    for (const { metric } of result) {
+      if (Object.values(metric).includes('others')) continue;
+      for (const label of placeholders(target.legendFormat)) expect(metric, query).toHaveProperty(label);
+    }
+    if (!numbers.some(Number.isFinite)) return 'empty';
+    return numbers.some((number) => Number.isFinite(number) && number !== 0) ? 'data' : 'zero';
+  }
+
+  describe.each([...dashboards])('%s', (_name, dashboard) => {
+    const variables = dashboard.templating.list;
+    const targets = targetsOf(dashboard);
+
+    test('variables offer what there is', async () => {
+      const offered: Record<string, string[]> = {};
+      for (const variable of variables.filter(({ type }) => type === 'query')) {
+        const { series, label } = labelValues(variable);
+        const match = fill(series, variables, filling('all'));
+        const parameters = new URLSearchParams({ 'match[]': match, start: String(start), end: String(end) });
+        const url = `${traffic.tier.gateway}/prometheus/alpha/api/v1/label/${label}/values?${parameters}`;
+        const response = await fetch(url, { headers: { authorization: traffic.token } });
+        offered[label] = ((await response.json()) as { data: string[] }).data;
+      }
+      expect(offered).toMatchSnapshot();
+    });
+
+    test.each(targets.map((target) => [target.name, target] as const))('%s', async (name, target) => {
+      const expected = name in withoutData ? 'empty' : name in zero ? 'zero' : 'data';
+      expect(await check(target, fill(target.expr, variables, filling('all')))).toBe(expected);
+    });
+  });
+});
