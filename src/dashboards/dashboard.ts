@@ -42,6 +42,8 @@ export const dashboard = ({ name, title, description, variables, variablesFrom, 
     {
       type: 'dashboards',
       title: 'fly-edge',
+      tooltip: '',
+      icon: 'dashboard',
       tags: ['fly-edge'],
       asDropdown: false,
       includeVars: true,

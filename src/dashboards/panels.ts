@@ -99,7 +99,15 @@ export function heatmap(title: string, expr: string, options: PanelOptions = {})
       calculate: false,
       cellGap: 1,
       cellValues: { unit: 'short', decimals: 0 },
-      color: { mode: 'scheme', scheme: 'Spectral', reverse: true, scale: 'exponential', exponent: 0.5, steps: 64 },
+      color: {
+        mode: 'scheme',
+        scheme: 'Spectral',
+        reverse: true,
+        scale: 'exponential',
+        exponent: 0.5,
+        steps: 64,
+        fill: 'dark-orange',
+      },
       filterValues: { le: 1e-9 },
       legend: { show: true },
       rowsFrame: { layout: 'auto' },
@@ -120,7 +128,7 @@ export function timeline(title: string, query: Query, states: State[], options: 
     mappings: [{ type: 'value', options: mapping }],
     thresholds: { mode: 'absolute', steps: steps() },
   };
-  const shown = { showLegend: false, displayMode: 'list', placement: 'bottom' };
+  const shown = { showLegend: false, displayMode: 'list', placement: 'bottom', calcs: [] };
   return {
     ...panel,
     options: { mergeValues: true, showValue: 'auto', alignValue: 'left', rowHeight: 0.8, legend: shown },
