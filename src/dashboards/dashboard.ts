@@ -1,6 +1,6 @@
 /** A whole dashboard, as Grafana reads it from a file: variables, links, rows, and a place for each panel. */
 
-import { datasource, type Panel } from './panels.ts';
+import { datasource, type Panel } from './panel.ts';
 import { increase, sum } from './queries.ts';
 import { seriesOf } from './selectors.ts';
 

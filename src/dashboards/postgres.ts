@@ -1,7 +1,8 @@
 /** PostgreSQL as its exporter tells of it: who is there, what they do, from where it is read, how it gets to disk and to replicas. */
 
 import type { Page } from './dashboard.ts';
-import { type PanelOptions, plain, stat, timeseries } from './panels.ts';
+import type { PanelOptions } from './panel.ts';
+import { plain, stat, timeseries } from './panels.ts';
 import { type Query, rate, sum, sumOfRates } from './queries.ts';
 import { of } from './selectors.ts';
 
@@ -11,6 +12,9 @@ const replication = (field: string): string => `pg_stat_replication_${field}`;
 
 const each = 'instance, datname';
 const legend = '{{instance}} {{datname}}';
+
+const replica = '{{instance}} {{application_name}}';
+const perReplica = (expr: string): string => `max by (instance, application_name) (${expr})`;
 
 /** Found in memory, among all blocks that were asked for. */
 const hits = (labels: string): string => {
@@ -114,7 +118,7 @@ export const postgres: Page = {
             expr: `${sum(each, rate(database(field)))} / 1000`,
             legend: `${legend} ${field.replaceAll('_', ' ')}`,
           })),
-          { ...timeShare, width: 12, text: 'Time spent with it, each second; 0 unless `track_io_timing` is on.' },
+          { ...timeShare, width: 12 },
         ),
       ],
     },
@@ -169,11 +173,10 @@ export const postgres: Page = {
           unit: 's',
           min: 0,
         }),
-        timeseries(
-          'Behind the primary',
-          [{ expr: `max by (instance) (${of(replication('pg_wal_lsn_diff'))})`, legend: '{{instance}}' }],
-          { unit: 'bytes', min: 0 },
-        ),
+        timeseries('Behind the primary', [{ expr: perReplica(of(replication('pg_wal_lsn_diff'))), legend: replica }], {
+          unit: 'bytes',
+          min: 0,
+        }),
       ],
     },
     {
@@ -182,13 +185,13 @@ export const postgres: Page = {
       panels: [
         timeseries(
           'WAL written',
-          [{ expr: sum('instance', rate(replication('pg_current_wal_lsn_bytes'))), legend: '{{instance}}' }],
+          [{ expr: `max by (instance) (${rate(replication('pg_current_wal_lsn_bytes'))})`, legend: '{{instance}}' }],
           { unit: 'binBps', min: 0, width: 6 },
         ),
         timeseries(
           'Last reply of a replica',
-          [{ expr: `max by (instance) (${of(replication('reply_time'))})`, legend: '{{instance}}' }],
-          { unit: 's', width: 6 },
+          [{ expr: `time() - ${perReplica(of(replication('reply_time')))}`, legend: replica }],
+          { unit: 's', width: 6, text: 'How long ago.' },
         ),
         timeseries('Database counters reset', [{ expr: since(database('stats_reset'), each), legend }], {
           unit: 's',

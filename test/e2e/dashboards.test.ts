@@ -2,9 +2,10 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { seriesIn } from '../../src/dashboards/selectors.ts';
+import { seriesIn, seriesOf } from '../../src/dashboards/selectors.ts';
 import { cataloguePage } from '../helpers/catalogue-page.ts';
 import { DashboardTraffic } from '../helpers/dashboard-traffic.ts';
+import { parseExposition } from '../helpers/exposition.ts';
 import {
   dashboards,
   type Filling,
@@ -70,12 +71,15 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
 
   /** Volumes are the edge's own: here they come from elsewhere, with the labels that its page would give them. */
   async function importVolumes(): Promise<void> {
+    const standard: Record<string, string> = { app: 'shop', region: 'lab', host: '2bc3' };
     const lines: string[] = [];
     for (let at = start; at <= end; at++) {
-      for (const line of cataloguePage('volume', at - start).split('\n')) {
-        const [, name, labels, number] = /^(\w+)\{(.*)\} (\S+)$/.exec(line) ?? [];
-        if (name === undefined) continue;
-        lines.push(`${name}{org="alpha",app="shop",region="lab",host="2bc3",${labels}} ${number} ${at}000`);
+      for (const [name, samples] of parseExposition(cataloguePage('volume', at - start))) {
+        const theirs = Object.entries(standard).filter(([label]) => seriesOf(name).labels.includes(label));
+        for (const { labels, value } of samples) {
+          const all = Object.entries({ org: 'alpha', ...Object.fromEntries(theirs), ...labels });
+          lines.push(`${name}{${all.map(([label, text]) => `${label}="${text}"`).join(',')}} ${value} ${at}000`);
+        }
       }
     }
     const body = `${lines.join('\n')}\n`;
