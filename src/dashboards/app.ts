@@ -65,11 +65,12 @@ export const app: Page = {
           statuses: true,
           min: 0,
         }),
-        timeseries(
-          'Server errors by instance',
-          [{ expr: ratio('instance', responses, 'status=~"5.."'), legend: '{{instance}}' }],
-          { unit: 'percentunit', min: 0, drill: true, text: 'Share of 5xx among its responses.' },
-        ),
+        timeseries('Server errors by instance', [top(ratio('instance', responses, 'status=~"5.."'), '{{instance}}')], {
+          unit: 'percentunit',
+          min: 0,
+          drill: true,
+          text: 'Share of 5xx among its responses.',
+        }),
       ],
     },
     {
@@ -77,13 +78,9 @@ export const app: Page = {
       panels: [
         timeseries('Quantiles', [quantiles(time), { expr: mean('', time), legend: 'mean' }]),
         heatmap('Heat map', heat(time)),
-        timeseries(
-          '99th percentile by instance',
-          [{ expr: quantile(0.99, 'instance', time), legend: '{{instance}}' }],
-          {
-            drill: true,
-          },
-        ),
+        timeseries('99th percentile by instance', [top(quantile(0.99, 'instance', time), '{{instance}}')], {
+          drill: true,
+        }),
       ],
     },
     {
@@ -109,12 +106,12 @@ export const app: Page = {
         ),
         timeseries(
           'Soft limit reached',
-          [{ expr: sum('instance', increase('fly_app_soft_limit_reached_count')), legend: '{{instance}}' }],
+          [topAndOthers(sum('instance', increase('fly_app_soft_limit_reached_count')), 'instance')],
           { bars: true, drill: true, width: 12 },
         ),
         timeseries(
           'Hard limit reached',
-          [{ expr: sum('instance', increase('fly_app_hard_limit_reached_count')), legend: '{{instance}}' }],
+          [topAndOthers(sum('instance', increase('fly_app_hard_limit_reached_count')), 'instance')],
           { bars: true, drill: true, width: 12 },
         ),
       ],
@@ -123,11 +120,9 @@ export const app: Page = {
       title: 'Connections',
       panels: [
         timeseries('Time to connect', [quantiles(connect), { expr: mean('', connect), legend: 'mean' }]),
-        timeseries(
-          '99th percentile by instance',
-          [{ expr: quantile(0.99, 'instance', connect), legend: '{{instance}}' }],
-          { drill: true },
-        ),
+        timeseries('99th percentile by instance', [top(quantile(0.99, 'instance', connect), '{{instance}}')], {
+          drill: true,
+        }),
         timeseries('Open connections', [topAndOthers(open('instance'), 'instance')], {
           min: 0,
           unit: 'short',

@@ -1,7 +1,7 @@
 /** A whole dashboard, as Grafana reads it from a file: variables, links, rows, and a place for each panel. */
 
 import { datasource, type Panel } from './panel.ts';
-import { increase, sum } from './queries.ts';
+import { increase, leastInterval, sum } from './queries.ts';
 import { seriesOf } from './selectors.ts';
 
 export interface Row {
@@ -58,6 +58,8 @@ export const dashboard = ({ name, title, description, variables, variablesFrom, 
   panels: placed(rows),
 });
 
+const flipped = `${sum('host, result', increase('fly_slot_flips_count'))} > 0`;
+
 /** Every dashboard shows when the slots were flipped: what changed then may have changed because of it. */
 const flips = {
   name: 'Flips',
@@ -66,7 +68,8 @@ const flips = {
   datasource,
   target: {
     refId: 'Flips',
-    expr: `${sum('host, result', increase('fly_slot_flips_count'))} > 0`,
+    expr: flipped,
+    ...leastInterval(flipped),
     legendFormat: '{{result}}',
     instant: false,
     range: true,

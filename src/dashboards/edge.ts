@@ -2,7 +2,20 @@
 
 import type { Page } from './dashboard.ts';
 import { heatmap, stat, table, timeline, timeseries } from './panels.ts';
-import { heat, increase, mean, named, quantile, quantiles, rate, ratio, share, sum, topAndOthers } from './queries.ts';
+import {
+  heat,
+  increase,
+  mean,
+  named,
+  quantile,
+  quantiles,
+  rate,
+  ratio,
+  share,
+  sum,
+  top,
+  topAndOthers,
+} from './queries.ts';
 import { of } from './selectors.ts';
 
 const responses = 'fly_edge_http_responses_count';
@@ -66,8 +79,8 @@ export const edge: Page = {
         timeseries(
           'Errors by app',
           [
-            { expr: byApp(ratio('app', responses, 'status=~"5.."')), legend: '{{app}} 5xx' },
-            { expr: byApp(ratio('app', responses, 'status=~"4.."')), legend: '{{app}} 4xx' },
+            top(byApp(ratio('app', responses, 'status=~"5.."')), '{{app}} 5xx'),
+            top(byApp(ratio('app', responses, 'status=~"4.."')), '{{app}} 4xx'),
           ],
           { unit: 'percentunit', min: 0, text: 'Share of all responses.' },
         ),
@@ -79,7 +92,7 @@ export const edge: Page = {
       panels: [
         timeseries('Quantiles', [quantiles(time), { expr: mean('', time), legend: 'mean' }]),
         heatmap('Heat map', heat(time)),
-        timeseries('99th percentile by app', [{ expr: byApp(quantile(0.99, 'app', time)), legend: '{{app}}' }]),
+        timeseries('99th percentile by app', [top(byApp(quantile(0.99, 'app', time)), '{{app}}')]),
         timeseries('Quick enough', [share(0.1, time), share(1, time)], {
           unit: 'percentunit',
           max: 1,
@@ -95,7 +108,7 @@ export const edge: Page = {
     {
       title: 'Connections and bytes',
       panels: [
-        timeseries('Open connections', [{ expr: byApp(open('app')), legend: '{{app}}' }], { min: 0 }),
+        timeseries('Open connections', [topAndOthers(byApp(open('app')), 'app')], { min: 0 }),
         timeseries('Opened and closed', [
           { expr: sum('', rate('fly_edge_tcp_connects_count')), legend: 'opened' },
           { expr: sum('', rate('fly_edge_tcp_disconnects_count')), legend: 'closed' },

@@ -80,11 +80,11 @@ export const instance: Page = {
           ],
           { unit: 'short', width: 12, min: 0, text: 'CPUs that may be used, and that are.' },
         ),
-        timeseries(
-          'Throttled',
-          [{ expr: sumOfRates('instance', 'fly_instance_cpu_throttle'), legend: '{{instance}}' }],
-          { width: 12, min: 0, text: 'Share of the time that it had to wait.' },
-        ),
+        timeseries('Throttled', [top(sumOfRates('instance', 'fly_instance_cpu_throttle'), '{{instance}}')], {
+          width: 12,
+          min: 0,
+          text: 'Share of the time that it had to wait.',
+        }),
       ],
     },
     {

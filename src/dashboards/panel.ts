@@ -1,6 +1,6 @@
 /** What all of Grafana's panels have: queries, a unit, and what the catalogue says of their series. */
 
-import type { Query } from './queries.ts';
+import { leastInterval, type Query } from './queries.ts';
 import { seriesIn } from './selectors.ts';
 import { rateUnit, valueUnit } from './units.ts';
 
@@ -67,6 +67,7 @@ const target = ({ expr, legend, table }: Query, index: number): object => ({
   editorMode: 'code',
   expr,
   legendFormat: legend,
+  ...leastInterval(expr),
   ...(table
     ? { format: 'table', instant: true, range: false }
     : { format: 'time_series', instant: false, range: true }),

@@ -16,8 +16,18 @@ export interface Query {
 /** A second, over the interval that Grafana finds wide enough for the scrape interval; in the unit of the series. */
 export const rate = (name: string, ...matchers: string[]): string => `rate(${of(name, ...matchers)}[$__rate_interval])`;
 
+/**
+ * How many between two points: what is added up over the points is what happened. Points are `countInterval` apart at least,
+ * so that there are several scrapes between them.
+ */
 export const increase = (name: string, ...matchers: string[]): string =>
-  `increase(${of(name, ...matchers)}[$__rate_interval])`;
+  `increase(${of(name, ...matchers)}[$__interval])`;
+
+const countInterval = '1m';
+
+/** The least time between two points of an expression, where it has one. */
+export const leastInterval = (expr: string): { interval?: string } =>
+  expr.includes('$__interval') ? { interval: countInterval } : {};
 
 /** @param labels such as `app, status`; empty for one sum over all. */
 export const sum = (labels: string, expression: string): string =>

@@ -103,7 +103,7 @@ describe.each([...dashboards])('%s', (_name, dashboard: Dashboard) => {
       const rest = selectors(expr).reduce((text, [whole]) => text.replace(whole, ''), expr);
       expect(rest, name).not.toMatch(/\b(fly|pg)_/);
       expect(rest.match(/\$\w+/g) ?? [], name).not.toContainEqual(
-        expect.not.stringMatching(/^\$__(rate_interval|range)$/),
+        expect.not.stringMatching(/^\$__(rate_interval|interval|range)$/),
       );
     }
   });
@@ -115,6 +115,13 @@ describe.each([...dashboards])('%s', (_name, dashboard: Dashboard) => {
         if (seriesOf(metric).type === 'untyped') continue;
         expect(after, `${name}: ${whole}`).toBe('[');
       }
+    }
+  });
+
+  test('what is counted between two points has several scrapes there', () => {
+    for (const { name, expr, interval } of targets) {
+      expect(interval, name).toBe(expr.includes('$__interval') ? '1m' : undefined);
+      if (/\bincrease\(/.test(expr)) expect(expr, name).toMatch(/\[\$__(interval|range)\]/);
     }
   });
 

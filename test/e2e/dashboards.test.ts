@@ -20,6 +20,9 @@ import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
+/** Rounds of traffic. */
+const count = 12;
+
 interface Series {
   metric: Record<string, string>;
   values?: [number, string][];
@@ -53,10 +56,12 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
     return body.data;
   }
 
-  async function ask(query: string, target: { instant: boolean }): Promise<Series[]> {
+  /** @param step seconds; the range is aligned to it, as Grafana does. */
+  async function ask(query: string, target: { instant: boolean }, step = 1): Promise<Series[]> {
+    const aligned = (time: number) => String(Math.floor(time / step) * step);
     const data = target.instant
       ? await post('api/v1/query', { query, time: String(end) })
-      : await post('api/v1/query_range', { query, start: String(start), end: String(end), step: '1' });
+      : await post('api/v1/query_range', { query, start: aligned(start), end: aligned(end), step: String(step) });
     const { resultType, result } = data as { resultType: string; result: Series[] };
     expect(resultType).toBe(target.instant ? 'vector' : 'matrix');
     return result;
@@ -67,7 +72,8 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
     const { result } = (await post('api/v1/query', { query })) as { result: Series[] };
     return Number(result[0]?.value?.[1] ?? Number.NaN);
   };
-  const filling = (chosen: Filling['chosen'], scrape = 1): Filling => ({ chosen, range: end - start, step: 1, scrape });
+  /** Four scrapes at least, where a panel wants a minute: as if there was one each `scrape` seconds. */
+  const stepOf = ({ interval }: NamedTarget, scrape: number): number => (interval === undefined ? scrape : 4 * scrape);
 
   /** Volumes are the edge's own: here they come from elsewhere, with the labels that its page would give them. */
   async function importVolumes(): Promise<void> {
@@ -93,17 +99,18 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
       await until(async () => (await value(`count(${name})`)) > 0, `the first scrape of ${name}`, 30_000);
     }
     start = now();
-    const rounds = async (count: number) => {
-      for (let i = 0; i < count; i++) {
+    const rounds = async (times: number) => {
+      for (let i = 0; i < times; i++) {
         await traffic.round();
         // Traffic goes on over several scrapes.
         await delay(300);
       }
     };
-    await rounds(6);
+    await rounds(count / 2);
     await traffic.upheaval();
-    await rounds(6);
-    end = now() + 2;
+    await rounds(count / 2);
+    // All that happened is before the last point of any step.
+    end = (Math.floor(now() / 4) + 2) * 4;
     await until(async () => (await value('min(timestamp(up))')) >= end, 'the scrapes after it', 30_000);
     await importVolumes();
   });
@@ -113,8 +120,8 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
   });
 
   /** That it gives numbers, in the shape that its panel draws, with the labels that its legend names. */
-  async function check({ panel, ...target }: NamedTarget, query: string): Promise<void> {
-    const result = await ask(query, target);
+  async function check({ panel, ...target }: NamedTarget, query: string, step: number): Promise<void> {
+    const result = await ask(query, target, step);
     const numbers = result.flatMap(({ values, value }) => (values ?? [value!]).map(([, text]) => Number(text)));
     expect(
       numbers.some((number) => Number.isFinite(number) && number !== 0),
@@ -129,6 +136,22 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
     if (query.includes('topk_avg(10')) expect(result.length, query).toBeLessThanOrEqual(11);
   }
 
+  test.each([
+    ['TLS / Handshakes not finished A', { app: 'shop' }, count],
+    ['Slots / Flips A', { result: 'served' }, 1],
+    ['Slots / Workers replaced A', { reason: 'signal' }, 1],
+  ])('%s: what is counted is counted once', async (name, labels, times) => {
+    const dashboard = dashboards.get('edge.json')!;
+    const target = targetsOf(dashboard).find((each) => each.name === `fly-edge: Edge / ${name}`)!;
+    const step = stepOf(target, 1);
+    const filling = { chosen: 'all', range: end - start, step, scrape: 1 } as const;
+    const all = await ask(fill(target.expr, dashboard.templating.list, filling), target, step);
+    const wanted = Object.entries(labels);
+    const series = all.filter(({ metric }) => wanted.every(([label, value]) => metric[label] === value));
+    const numbers = series.flatMap(({ values }) => values!.map(([, text]) => Number(text)));
+    expect(numbers.reduce((total, number) => total + number, 0)).toBe(times);
+  });
+
   describe.each([...dashboards])('%s', (file, dashboard) => {
     const variables = dashboard.templating.list;
     const targets = targetsOf(dashboard);
@@ -137,7 +160,7 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
       const offered: Record<string, string[]> = {};
       for (const variable of variables.filter(({ type }) => type === 'query')) {
         const { series, label } = labelValues(variable);
-        const match = fill(series, variables, filling('all'));
+        const match = fill(series, variables, { chosen: 'all', range: end - start, step: 1, scrape: 1 });
         const parameters = new URLSearchParams({ 'match[]': match, start: String(start), end: String(end) });
         const url = `${traffic.tier.gateway}/prometheus/alpha/api/v1/label/${label}/values?${parameters}`;
         const response = await fetch(url, { headers: { authorization: traffic.token } });
@@ -147,15 +170,15 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
     });
 
     test.each(targets.map((target) => [target.name, target] as const))('%s', async (_name, target) => {
-      const asked = (chosen: Filling['chosen'], scrape?: number) =>
-        fill(target.expr, variables, filling(chosen, scrape));
-      await check(target, asked('all'));
+      const asked = (chosen: Filling['chosen'], scrape: number) =>
+        fill(target.expr, variables, { chosen, range: end - start, step: stepOf(target, scrape), scrape });
+      await check(target, asked('all', 1), stepOf(target, 1));
       // As the data source is provisioned: rates over 1m0s, in Go's words.
-      await check(target, asked(offers[file]!, 15));
+      await check(target, asked(offers[file]!, 15), 1);
       for (const label of Object.keys(offers[file]!)) {
         // What is chosen restricts every series that has the label.
         if (!seriesIn(target.expr).every(({ labels }) => labels.includes(label))) continue;
-        expect(await ask(asked({ ...offers[file], [label]: ['no.body', 'else'] }), target), label).toEqual([]);
+        expect(await ask(asked({ ...offers[file], [label]: ['no.body', 'else'] }, 1), target), label).toEqual([]);
       }
     });
   });

@@ -9,6 +9,8 @@ export interface Target {
   datasource: { uid: string };
   expr: string;
   legendFormat: string;
+  /** The least between two points. */
+  interval?: string;
   format?: string;
   instant: boolean;
   range: boolean;
