@@ -2,7 +2,7 @@
 
 import type { Page } from './dashboard.ts';
 import { stat, table, timeseries } from './panels.ts';
-import { sum, top, topAndOthers } from './queries.ts';
+import { increase, sum, top, topAndOthers } from './queries.ts';
 import { of } from './selectors.ts';
 
 const size = of('fly_volume_size_bytes');
@@ -42,9 +42,16 @@ export const volumes: Page = {
       ],
     },
     {
-      title: 'Size',
+      title: 'Size and errors',
       collapsed: true,
-      panels: [timeseries('Size', [{ expr: sum(labels, size), legend }], { width: 24, min: 0 })],
+      panels: [
+        timeseries('Size', [{ expr: sum(labels, size), legend }], { width: 12, min: 0 }),
+        timeseries(
+          'LVM could not be read',
+          [{ expr: sum('host, reason', increase('fly_volume_error_count')), legend: '{{host}} {{reason}}' }],
+          { width: 12, bars: true, text: 'For the organization that runs the edge.' },
+        ),
+      ],
     },
   ],
 };

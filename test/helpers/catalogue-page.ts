@@ -46,18 +46,13 @@ export function cataloguePage(scope: 'instance' | 'volume' | 'postgres', seconds
     .filter((series) => series.scope === scope)
     .flatMap((series) => [
       `# TYPE ${series.name} ${series.type}`,
-      ...combinations(labelsOf(series)).map((labels) => {
+      ...combinations(series.own).map((labels) => {
         const text = labels.map(([name, value]) => `${name}="${value}"`).join(',');
         return `${series.name}{${text}} ${plausible(series, seconds)}`;
       }),
     ]);
   return `${lines.join('\n')}\n`;
 }
-
-/** An exporter tells replicas apart, whether the catalogue says so or not. */
-const labelsOf = ({ name, own }: SeriesInfo): string[] => [
-  ...new Set([...own, ...(name.startsWith('pg_stat_replication_') ? ['application_name'] : [])]),
-];
 
 function plausible({ name, type }: SeriesInfo, seconds: number): number {
   if (/_(stats_reset|reply_time)$/.test(name)) return Math.floor(Date.now() / 1000) - 86_400;
