@@ -1,7 +1,7 @@
 /** Times as configuration files and options have them. */
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-/** The longestDelay delay of a timer; more would fire at once. */
+/** The longest delay of a timer; more would fire at once. */
 export const longestDelay = 2 ** 31 - 1;
 
 /** Milliseconds of "250ms", "30s", "1m30s", "1h"; undefined when it is none, or more than `most` (24 days). */
