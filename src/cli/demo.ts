@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { extname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { Plan, UpstreamPlan } from '../config/plan.ts';
 import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';

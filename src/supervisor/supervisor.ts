@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Address, formatAddress } from '../config/address.ts';
 import { changes, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
-import { type Address, formatAddress } from '../config/fields.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
