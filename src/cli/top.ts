@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import { reachable } from '../metrics/scrape-config.ts';
 import { LiveStore } from '../page/model/live-store.ts';
 import { frame, type Line } from '../top/frame.ts';
