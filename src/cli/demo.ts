@@ -65,12 +65,14 @@ function announce(plan: Plan, status: Status, storage: DemoStorage | null): void
   });
   const plain = urls.find(({ tls }) => !tls)?.url;
   const secure = urls.find(({ tls }) => tls)?.url;
-  const metrics = `http://${authority(status.metrics)}/metrics`;
+  const page = `http://${authority(status.metrics)}/`;
+  const metrics = `${page}metrics`;
   const file = relative(process.cwd(), config);
   process.stdout.write(
     `fly-edge ${status.version} in front of ${upstreams(plan).length} demo instances. Open:
 
   ${plain}/          the app; reload to see the instances take turns
+  ${page}          the live page
   ${metrics}   its series
 
 Try:
@@ -90,7 +92,13 @@ Ctrl-C drains and ends it.
   );
 }
 
-const queries = ({ api, authorization }: DemoStorage): string => `Ask for what was counted, a few seconds later:
+const queries = ({
+  api,
+  authorization,
+}: DemoStorage): string => `The live page with all that is stored: ${new URL('/', api)}
+with the organization ${api.split('/').at(-3)} and this token: ${authorization}
+
+Ask for what was counted, a few seconds later:
 
   curl -s ${api}/query -H 'Authorization: ${authorization}' \\
     --data-urlencode 'query=sum(increase(fly_edge_http_responses_count)) by (app, status)'

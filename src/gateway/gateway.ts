@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { GatewayPlan } from '../config/plan.ts';
 import { acceptsGzip } from '../metrics/encoding.ts';
+import { pageRoute } from '../page/serve.ts';
 import { type AuthorizationOptions, authorize } from './authorization.ts';
 import { type Endpoint, type Route, route } from './endpoints.ts';
 import { EngineClient } from './engine-client.ts';
@@ -53,6 +54,7 @@ class Gateway {
   readonly #places: Places;
   readonly #organizations: ReadonlyMap<string, Organization>;
   readonly #client = new EngineClient();
+  readonly #page = pageRoute('query');
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -70,6 +72,8 @@ class Gateway {
       series.answered(org, response.headersSent ? response.statusCode : 499, performance.now() - began);
     });
     try {
+      // Without a token: it holds no number, and asks for the token itself.
+      if (this.#page(request, response)) return;
       const refused = 'org' in found ? await this.#answer(request, response, found, began) : found;
       if (refused !== null) refuse(response, refused);
     } catch (error) {

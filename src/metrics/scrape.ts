@@ -22,6 +22,8 @@ export interface ScrapeOptions {
   append: (scope: PageScope | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
   discover: (self: string | null) => TargetGroup[];
+  /** Answers what belongs to the live page. @returns whether it did. */
+  page: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** A page of a large edge is tens of MB while it is written: more at once than a few scrapers need is a mistake. */
@@ -34,7 +36,7 @@ const idleTimeout = 30_000;
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
 
-/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]`, `/sd` and `/healthz`. */
+/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]`, `/sd`, `/healthz` and the page. */
 export function createScrapeServer(options: ScrapeOptions): Server {
   const routes: Record<string, Route> = {
     '/metrics': scrapeRoute(options),
@@ -47,14 +49,15 @@ export function createScrapeServer(options: ScrapeOptions): Server {
   server.maxConnections = maxConnections;
   server.timeout = idleTimeout;
   server.on('request', async (request, response) => {
-    const url = URL.parse(request.url ?? '', 'http://localhost');
-    const route = url !== null && Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
-    if (route === undefined) return line(response, 404, 'not found');
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
-      return line(response, 405, 'method not allowed');
-    }
     try {
+      if (options.page(request, response)) return;
+      const url = URL.parse(request.url ?? '', 'http://localhost');
+      const route = url !== null && Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
+      if (route === undefined) return line(response, 404, 'not found');
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.setHeader('Allow', 'GET, HEAD');
+        return line(response, 405, 'method not allowed');
+      }
       await route(request, response, url!.searchParams);
     } catch (error) {
       // The scraper left in the middle, or the page could not be made: a page that is cut off must not look whole.

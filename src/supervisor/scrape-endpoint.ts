@@ -3,6 +3,7 @@ import type { Plan } from '../config/plan.ts';
 import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
+import { pageRoute } from '../page/serve.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
@@ -14,11 +15,11 @@ export class ScrapeEndpoint {
   #socket: ListeningSocket | null = null;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append'> & { volumes: Volumes }) {
+  constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append' | 'page'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
     const append = async (scope?: PageScope) =>
       (await volumes.page(scope)) + (scope === undefined || scope.unowned ? await renderRegistry(register) : '');
-    this.#server = createScrapeServer({ ...options, append });
+    this.#server = createScrapeServer({ ...options, append, page: pageRoute('live') });
     this.#volumes = volumes;
   }
 

@@ -63,12 +63,23 @@ test('in a cluster the tenant is the restriction', async () => {
   ]);
 });
 
+test('the live page is for everybody, and asks the engine for nothing', async () => {
+  const gateway = await testGateway({ attempts: { allowed: () => false, failed: () => {} } });
+  const page = await gateway.get('/', { authorization: '' });
+  expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+  expect((await gateway.get('/page/page.css', { authorization: '' })).status).toBe(200);
+  expect((await gateway.get('/page/nothing')).status).toBe(404);
+  expect((await gateway.post('/', 'a=b')).status).toBe(405);
+  expect(gateway.asked).toEqual([]);
+  expect(await gateway.register.metrics()).toContain('fly_gateway_requests_count{org="",status="200"} 2\n');
+});
+
 describe('refused without a word to the engine', () => {
   const form = 'application/x-www-form-urlencoded';
   test.each<
     [why: string, method: 'get' | 'post', path: string, body: string, status: number, headers?: Record<string, string>]
   >([
-    ['no path', 'get', '/', '', 404],
+    ['no path', 'get', '//', '', 404],
     ['the series of the gateway itself', 'get', '/metrics', '', 404],
     ['an endpoint of the engine', 'get', '/api/v1/query?query=up', '', 404],
     ['an unknown endpoint', 'get', `${base}/rules`, '', 404],

@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { M } from '../../src/metrics/catalogue.ts';
 import { createScrapeServer, type ScrapeOptions } from '../../src/metrics/scrape.ts';
+import { pageRoute } from '../../src/page/serve.ts';
 import { parseExposition, sum } from '../helpers/exposition.ts';
 import { pageText, storeAt, workerOf } from './helpers.ts';
 
@@ -35,6 +36,7 @@ async function start(options: Partial<ScrapeOptions> = {}): Promise<number> {
     beforeScrape: async () => {},
     append: async (scope) => (scope === undefined || scope.unowned ? 'process_up 1\n' : ''),
     discover: () => [],
+    page: pageRoute('live'),
     ...options,
   });
   server.listen(0, '127.0.0.1');
@@ -115,7 +117,9 @@ test('what there is to scrape is JSON, and names this server as the asker does',
 test.each([
   ['GET', '/metrics?org=nobody', 404, 'unknown organization\n'],
   ['GET', '/metrics?org=', 404, 'unknown organization\n'],
-  ['GET', '/', 404, 'not found\n'],
+  ['GET', '/page', 404, 'not found\n'],
+  ['GET', '/page/', 404, 'not found\n'],
+  ['POST', '/', 405, 'method not allowed\n'],
   ['GET', '/metrics/', 404, 'not found\n'],
   ['GET', '/constructor', 404, 'not found\n'],
   ['POST', '/elsewhere', 404, 'not found\n'],

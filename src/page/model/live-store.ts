@@ -61,6 +61,11 @@ export class LiveStore {
     return this.#reader.skipped;
   }
 
+  /** Seconds since 1970 of the oldest page that is kept; null before the first. */
+  get since(): number | null {
+    return this.#pages === 0 ? null : this.#times[this.#pages > this.#capacity ? this.#pages % this.#capacity : 0]!;
+  }
+
   /** Seconds since 1970 of the last page; null before the first. */
   get time(): number | null {
     return this.#pages === 0 ? null : this.#times[(this.#pages - 1) % this.#capacity]!;

@@ -1,4 +1,4 @@
-import type { Expression, Read } from './read.ts';
+import { type Expression, others, type Read } from './read.ts';
 import type { Row, Table } from './table.ts';
 import { type Line, type Tone, tones, type View } from './view.ts';
 
@@ -19,12 +19,14 @@ export interface Panel {
   view: (tables: Tables) => View;
 }
 
-/** One line for each row, by one of its labels. */
+/** One line for each row, by one of its labels: in their order, so that a line keeps its colour. All others come last. */
 export function linesOf(rows: readonly Row[], label: string, unnamed = '(none)'): Line[] {
-  return rows.map(({ labels, values }, i) => ({
-    label: labels[label] || unnamed,
-    values,
-    tone: tones[i % tones.length]!,
+  const named = rows.map(({ labels, values }) => ({ label: labels[label] || unnamed, values }));
+  const rest = ({ label }: { label: string }) => Number(label === others);
+  named.sort((a, b) => rest(a) - rest(b) || (a.label < b.label ? -1 : 1));
+  return named.map((row, i) => ({
+    ...row,
+    tone: rest(row) ? 'quiet' : tones[i % tones.length]!,
     pattern: i,
   }));
 }

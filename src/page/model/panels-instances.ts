@@ -12,8 +12,7 @@ const concurrency: Read = { metric: 'fly_app_concurrency', as: 'value', by: ['ap
 const limitOf = (metric: string): Read => ({ metric, as: 'value', by: ['app', 'instance'], combine: 'max' });
 
 const noInstance = 'No instance, or none that matches the filter.';
-const noAgent =
-  'Nothing in this time. It comes from `fly-edge agent` beside the instance, which edge.toml names as `agent`.';
+const noAgent = 'Nothing in this time. It comes from fly-edge agent beside the instance, which edge.toml names.';
 
 /** `others` has no limits of its own. */
 function limitsView(now: Table, soft: Table, hard: Table): LimitsView {
@@ -73,9 +72,7 @@ export const instancePanels: readonly Panel[] = [
       kind: 'lines',
       unit: 'count',
       times: instances!.times,
-      lines: linesOf(instances!.rows, 'instance').map((line) =>
-        line.label === others ? { ...line, tone: 'quiet' } : line,
-      ),
+      lines: linesOf(instances!.rows, 'instance'),
     }),
   },
   perInstance(

@@ -11,23 +11,24 @@ const value = (metric: string, ...by: string[]): Read => ({ metric, as: 'value',
 const noTraffic = 'No request yet.';
 const times = rate('fly_edge_http_response_time_seconds_bucket', 'le');
 
-const classes: Record<StatusClass, { label: string; tone: Tone }> = {
-  '1xx': { label: '1xx upgraded', tone: 'quiet' },
-  '2xx': { label: '2xx done', tone: 'good' },
-  '3xx': { label: '3xx redirected', tone: 'info' },
-  '4xx': { label: '4xx refused', tone: 'warn' },
-  '5xx': { label: '5xx failed', tone: 'bad' },
+/** What is usual is plain. */
+const classes: Record<StatusClass, { label: string; tone: Tone; pattern: number }> = {
+  '1xx': { label: '1xx upgraded', tone: 'quiet', pattern: 5 },
+  '2xx': { label: '2xx done', tone: 'good', pattern: 0 },
+  '3xx': { label: '3xx redirected', tone: 'info', pattern: 3 },
+  '4xx': { label: '4xx refused', tone: 'warn', pattern: 1 },
+  '5xx': { label: '5xx failed', tone: 'bad', pattern: 4 },
 };
 
-/** Always in the same order and pattern, present or not. */
 function byClass(tables: Tables): Line[] {
   const grouped = regroup(tables.responses!, ({ status = '' }) => {
     const found = statusClass(status);
     return found === null ? null : { class: found };
   });
-  return statusClasses.flatMap((name, pattern) => {
+  return statusClasses.flatMap((name) => {
     const row = grouped.rows.find(({ labels }) => labels.class === name);
-    return row === undefined ? [] : [line(classes[name].label, row.values, classes[name].tone, pattern)];
+    const { label, tone, pattern } = classes[name];
+    return row === undefined ? [] : [line(label, row.values, tone, pattern)];
   });
 }
 
@@ -43,7 +44,7 @@ export const trafficPanels: readonly Panel[] = [
   {
     id: 'errors',
     title: 'Errors of the edge itself',
-    help: 'Requests that it answered with an error, and connections that it closed with one, by code.',
+    help: 'Requests that it refused, and connections that it closed, by code.',
     reads: { errors: { ...rate('fly_edge_error_count', 'code'), top: 8 } },
     empty: 'None in this time.',
     view: ({ errors }) => ({
@@ -56,7 +57,7 @@ export const trafficPanels: readonly Panel[] = [
   {
     id: 'latency',
     title: 'Response time',
-    help: 'From the first byte of a request until the last of its response. Interpolated within the histogram’s buckets.',
+    help: 'From a request’s first byte to its response’s last; interpolated within buckets.',
     reads: { times },
     empty: noTraffic,
     view: ({ times }) => ({
@@ -73,7 +74,7 @@ export const trafficPanels: readonly Panel[] = [
   {
     id: 'heat',
     title: 'Response time, all of it',
-    help: 'Each row is a bucket of the histogram; the darker, the more responses for each second.',
+    help: 'A row for each bucket: the stronger the colour, the more responses.',
     reads: { times },
     empty: noTraffic,
     view: ({ times }) => ({ kind: 'heat', unit: 'per second', times: times!.times, ...heat(times!) }),
