@@ -47,21 +47,17 @@ test('without an app: this machine, until SIGTERM', async () => {
   expect((await started.ended).code).toBe(0);
 });
 
-test('GET and HEAD of two paths, gzip when it is asked for', async () => {
+test('GET and HEAD of two paths', async () => {
   const { url } = await agent([]);
   const get = (path: string, init: RequestInit = {}) => fetch(url + path, init);
   expect((await get('/')).status).toBe(404);
   const posted = await get('/metrics', { method: 'POST' });
   expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
-  const plain = await get('/metrics', { headers: { 'accept-encoding': 'identity' } });
+  const plain = await get('/metrics', { headers: { 'accept-encoding': 'gzip' } });
   expect(plain.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   expect(plain.headers.get('content-encoding')).toBeNull();
-  const head = await get('/metrics', { method: 'HEAD', headers: { 'accept-encoding': 'gzip' } });
-  expect([head.headers.get('content-encoding'), await head.text()]).toEqual(['gzip', '']);
-  // `fetch` has unpacked it.
-  const packed = await get('/metrics', { headers: { 'accept-encoding': 'gzip' } });
-  expect(packed.headers.get('content-encoding')).toBe('gzip');
-  expect(await packed.text()).toContain('fly_instance_up 1\n');
+  const head = await get('/metrics', { method: 'HEAD' });
+  expect([Number(head.headers.get('content-length')) > 1000, await head.text()]).toEqual([true, '']);
 });
 
 test('every signal goes to the app, whose code is the agent’s; an end that was asked for is not waited for', async () => {
