@@ -16,7 +16,7 @@ const runtimes = {
 };
 
 // Of V8, megabytes.
-const leanFlags = ['--max-semi-space-size=2', '--max-old-space-size=32', '--single-threaded', '--no-turbofan'];
+const leanFlags = ['--max-semi-space-size=1', '--max-old-space-size=24', '--single-threaded', '--no-turbofan'];
 
 // The sources in a checkout; their compiled form in the published package, where Node strips no types.
 const main = ['../src/cli/main.ts', '../dist/cli/main.js']
