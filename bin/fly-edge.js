@@ -3,7 +3,7 @@
 // Plain JavaScript for Node 18 and newer, since this file may be started by whatever `node` is on the PATH.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire, enableCompileCache } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,7 +64,7 @@ function stripElsewhere() {
   const fill = [...process.execArgv, fileURLToPath(main), 'agent', '--help'];
   const env = { ...process.env, NODE_COMPILE_CACHE: cache };
   if (!existsSync(cache)) spawnSync(process.execPath, fill, { env, stdio: 'ignore' });
-  enableCompileCache(cache);
+  module.enableCompileCache(cache);
 }
 
 /** The pinned runtime's binary, or null when it was not installed. */

@@ -1,3 +1,8 @@
+import type { CollectorOptions } from './collector.ts';
+
+/** An expression of the operator's as it is used: it is matched against whole names. */
+export const wholeNames = (text: string): RegExp => new RegExp(`^(?:${text})$`);
+
 /** What an agent shows and where it looks, unless it is told. Each expression is matched against whole names. */
 
 export const defaults = {
@@ -17,3 +22,10 @@ export const defaults = {
       'autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|fuse\\.lxcfs|hugetlbfs|iso9660|mqueue|nsfs|proc|procfs|pstore|ramfs|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs',
   },
 } as const;
+
+/** @param tell as `CollectorOptions` has it. */
+export function defaultOptions(tell: CollectorOptions['tell']): CollectorOptions {
+  const { proc, sys, root, excluded } = defaults;
+  const [disk, net, mount, fsType] = [excluded.disk, excluded.net, excluded.mount, excluded.fsType].map(wholeNames);
+  return { proc, sys, root, excluded: { disk, net, mount, fsType }, tell };
+}

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Agent } from '../agent/agent.ts';
 import type { CollectorOptions } from '../agent/collector.ts';
-import { defaults } from '../agent/defaults.ts';
+import { defaults, wholeNames } from '../agent/defaults.ts';
 import { runApp } from '../agent/run.ts';
 import { type Address, formatAddress, parseListen } from '../config/address.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -31,10 +31,10 @@ export function agentCommand(program: Command): void {
     .addOption(option('--proc <folder>', 'where procfs is', folder, defaults.proc))
     .addOption(option('--sys <folder>', 'where sysfs is', folder, defaults.sys))
     .addOption(option('--root <folder>', 'where the mount points are found', folder, defaults.root))
-    .addOption(option('--disk-exclude <regex>', 'disks that are not shown', wholeNames, excluded.disk))
-    .addOption(option('--net-exclude <regex>', 'network devices that are not shown', wholeNames, excluded.net))
-    .addOption(option('--mount-exclude <regex>', 'mount points that are not shown', wholeNames, excluded.mount))
-    .addOption(option('--fs-type-exclude <regex>', 'types of file systems not shown', wholeNames, excluded.fsType))
+    .addOption(option('--disk-exclude <regex>', 'disks that are not shown', expression, excluded.disk))
+    .addOption(option('--net-exclude <regex>', 'network devices that are not shown', expression, excluded.net))
+    .addOption(option('--mount-exclude <regex>', 'mount points that are not shown', expression, excluded.mount))
+    .addOption(option('--fs-type-exclude <regex>', 'types of file systems not shown', expression, excluded.fsType))
     .addOption(option('--linger <duration>', 'with CMD: how long its end may wait to be scraped', duration, '20s'))
     .argument('[command...]', 'after --: the app to run')
     .action(async (command: string[], options: Options) => {
@@ -82,9 +82,9 @@ function folder(path: string): string {
   return path;
 }
 
-function wholeNames(text: string): RegExp {
+function expression(text: string): RegExp {
   try {
-    return new RegExp(`^(?:${text})$`);
+    return wholeNames(text);
   } catch {
     throw new InvalidArgumentError('Write a regular expression, such as "loop.*|dm-.*"; "" excludes nothing.');
   }

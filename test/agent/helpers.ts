@@ -4,14 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { Collector, type CollectorOptions } from '../../src/agent/collector.ts';
-import { defaults } from '../../src/agent/defaults.ts';
+import { defaultOptions } from '../../src/agent/defaults.ts';
 import { type Page, parseExposition, select } from '../helpers/exposition.ts';
 
 /** A recorded machine: `proc` and `sys`. */
 export const recorded = fileURLToPath(new URL('./fixtures', import.meta.url));
-
-const whole = (text: string): RegExp => new RegExp(`^(?:${text})$`);
-const { disk, net, mount, fsType } = defaults.excluded;
 
 /** A copy of the recorded machine that a test may change; removed with it. */
 export function machine(): string {
@@ -24,11 +21,9 @@ export function machine(): string {
 /** Without file systems: a test that is about them brings its own `statfs`. */
 export function collectorOf(folder: string, more: Partial<CollectorOptions> = {}): Collector {
   return new Collector({
+    ...defaultOptions(() => {}),
     proc: join(folder, 'proc'),
     sys: join(folder, 'sys'),
-    root: '/',
-    excluded: { disk: whole(disk), net: whole(net), mount: whole(mount), fsType: whole(fsType) },
-    tell: () => {},
     statfs: async () => ({ type: 0n, bsize: 0n, frsize: 0n, blocks: 0n, bfree: 0n, bavail: 0n, files: 0n, ffree: 0n }),
     ...more,
   });
