@@ -68,7 +68,7 @@ async function onFreePorts(gateway: GatewayPlan): Promise<GatewayPlan> {
     ...gateway,
     port: own,
     storage: storage.href,
-    metrics: { ...metrics, port: await freePort(metrics.host, Math.max(metrics.port, own + 1)) },
+    metrics: { ...metrics, port: await freePort(metrics.host, own === metrics.port ? own + 1 : metrics.port) },
   };
 }
 

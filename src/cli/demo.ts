@@ -45,12 +45,7 @@ async function moveToFreePorts(plan: Plan): Promise<void> {
     listener.key = formatAddress({ host: listener.address, port: listener.port });
   }
   plan.metrics.port = await freePort(plan.metrics.host, plan.metrics.port);
-  // None of them listens yet: two whose ports are taken must not find the same one.
-  let next = 0;
-  for (const upstream of upstreams(plan)) {
-    upstream.port = await freePort(upstream.host, Math.max(upstream.port, next));
-    next = upstream.port + 1;
-  }
+  for (const upstream of upstreams(plan)) upstream.port = await freePort(upstream.host, upstream.port);
 }
 
 /** Settled when it listens. */
