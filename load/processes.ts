@@ -2,8 +2,8 @@
 
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
-import { createServer } from 'node:net';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -57,13 +57,36 @@ export async function ready(child: ChildProcess, name: string, check: () => Prom
   }
 }
 
-/** Loopback ports that were free a moment ago, all different. */
+/**
+ * Loopback ports that were free a moment ago, all different. They are below the ones that the kernel gives to outgoing
+ * connections: one of those could take the port before whoever it is for.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = createServer();
+    server.listen(lowestPort + Math.floor(Math.random() * (ephemeralPort() - lowestPort)), '127.0.0.1');
+    // Rejected when somebody has it.
+    await once(server, 'listening').then(
+      () => servers.push(server),
+      () => {},
+    );
+  }
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return ports;
+}
+
+const lowestPort = 10_000;
+
+function ephemeralPort(): number {
+  try {
+    const lowest = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s/)[0]);
+    return Math.max(lowest, lowestPort + 2000);
+  } catch {
+    // IANA's range, which other systems use.
+    return 49_152;
+  }
 }
 
 /** Absolute path of an installed program, or null. Looks where Debian keeps its daemons too. */

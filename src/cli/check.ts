@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import { portsInUse } from '../config/ports-in-use.ts';
 import { control } from '../supervisor/control.ts';

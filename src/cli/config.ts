@@ -1,5 +1,5 @@
+import { parseDuration } from '../config/duration.ts';
 import { type Fault, formatFault } from '../config/fault.ts';
-import { parseDuration } from '../config/fields.ts';
 import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 

@@ -3,7 +3,7 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { eventLog } from '../log/log.ts';
 import { action, organization, validityWindow } from '../tokens/caveats.ts';

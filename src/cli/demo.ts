@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { extname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { Plan, UpstreamPlan } from '../config/plan.ts';
 import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
 import { readPlan } from './config.ts';
+import { startAgents } from './demo-agents.ts';
 import { type DemoStorage, howToGetStorage, startStorage } from './demo-storage.ts';
 import { exitCode } from './exit.ts';
 import { freePort } from './free-port.ts';
@@ -24,10 +25,12 @@ export function demoCommand(program: Command): void {
       if (plan === null) return void (process.exitCode = exitCode.usage);
       await moveToFreePorts(plan);
       const instances = await Promise.all(upstreams(plan).map(startInstance));
+      const agents = await startAgents(plan);
       const storage = await startStorage(plan);
       const { serve } = await import('./serve.ts');
       process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage));
       await storage?.stop();
+      await Promise.all(agents.map((agent) => agent.close()));
       // They end with their channel.
       for (const instance of instances) instance.disconnect();
     });
@@ -102,4 +105,6 @@ Ask for what was counted, a few seconds later:
 
   curl -s ${api}/query -H 'Authorization: ${authorization}' \\
     --data-urlencode 'query=sum(increase(fly_edge_http_responses_count)) by (app, status)'
+  curl -s ${api}/query -H 'Authorization: ${authorization}' \\
+    --data-urlencode 'query=fly_instance_memory_mem_available'
 `;

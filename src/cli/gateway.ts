@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
 import { configOption, readPlan, wholeSeconds } from './config.ts';

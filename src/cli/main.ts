@@ -1,36 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../supervisor/version.ts';
-import { checkCommand } from './check.ts';
-import { demoCommand } from './demo.ts';
+import { agentCommand } from './agent.ts';
 import { exitCode } from './exit.ts';
-import { gatewayCommand } from './gateway.ts';
-import { restartCommand } from './restart.ts';
-import { runCommand } from './run.ts';
-import { scrapeConfigCommand } from './scrape-config.ts';
-import { statusCommand } from './status.ts';
-import { stopCommand } from './stop.ts';
-import { successorCommand } from './successor.ts';
-import { tokensCommand } from './tokens.ts';
-import { upgradeCommand } from './upgrade.ts';
 
 const program = new Command('fly-edge')
   .description('An edge proxy for TCP, TLS and HTTP that knows exactly what it did')
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`fly-edge: ${text.replace(/^error: /, '')}`) });
-const commands = [
-  runCommand,
-  checkCommand,
-  restartCommand,
-  upgradeCommand,
-  statusCommand,
-  stopCommand,
-  gatewayCommand,
-  scrapeConfigCommand,
-  tokensCommand,
-  demoCommand,
-  successorCommand,
-];
+// An agent runs beside every instance, and should be small: it loads nothing of the others.
+const commands = process.argv[2] === 'agent' ? [agentCommand] : (await import('./commands.ts')).commands;
 for (const add of commands) add(program);
 
 try {

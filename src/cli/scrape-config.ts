@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { formatAddress, parseHostPort } from '../config/fields.ts';
+import { formatAddress, parseHostPort } from '../config/address.ts';
 import { reachable, type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
 import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';

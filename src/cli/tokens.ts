@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { Argument, type Command, InvalidArgumentError } from 'commander';
-import { parseDuration } from '../config/fields.ts';
+import { parseDuration } from '../config/duration.ts';
 import { suggestion } from '../config/nearest.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { action, organization, validityWindow } from '../tokens/caveats.ts';

@@ -1,7 +1,7 @@
 /** What a new plan changes, for whoever asked for it. Pure. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { formatAddress } from './fields.ts';
+import { formatAddress } from './address.ts';
 import type { Plan } from './plan.ts';
 
 type Named = Map<string, unknown>;

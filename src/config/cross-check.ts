@@ -1,6 +1,6 @@
+import { type Address, formatAddress } from './address.ts';
 import type { LoadedApp } from './apps.ts';
 import type { EdgeFile } from './edge-file.ts';
-import { type Address, formatAddress } from './fields.ts';
 import { flyStandIns } from './fly-file.ts';
 import { collide } from './listeners.ts';
 import { suggestion } from './nearest.ts';

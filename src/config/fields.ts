@@ -1,5 +1,7 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
+import { longestDelay, parseDuration } from './duration.ts';
 
 /**
  * The kinds of values that both files are made of. Each takes or has one instruction, what to write, which is the
@@ -44,19 +46,6 @@ export function oneOf<const T extends readonly [string, ...string[]]>(values: T)
   return z.enum(values, { error: () => `one of ${values.map((value) => `"${value}"`).join(', ')}` });
 }
 
-const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-/** The longest delay of a timer; more would fire at once. */
-const longest = 2 ** 31 - 1;
-
-/** Milliseconds of "250ms", "30s", "1m30s", "1h"; undefined when it is none, or more than `most` (24 days). */
-export function parseDuration(text: string, most = longest): number | undefined {
-  if (!/^(\d{1,12}(\.\d{1,9})?(ms|s|m|h))+$/.test(text)) return undefined;
-  let sum = 0;
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h)/g))
-    sum += Number(amount) * units[unit as keyof typeof units];
-  return sum <= most ? Math.round(sum) : undefined;
-}
-
 const atLeast = (least: number) => (text: string) => {
   const value = parseDuration(text);
   return value !== undefined && value >= least ? value : undefined;
@@ -68,18 +57,13 @@ export const duration = parsed('a duration such as "250ms", "30s", "5m" or "1h"'
 export function checkTime(least: 0 | 1) {
   const instruction = 'a duration such as "15s", or an integer of milliseconds';
   return z.union(
-    [z.int(instruction).min(least, instruction).max(longest, instruction), parsed(instruction, atLeast(least))],
+    [z.int(instruction).min(least, instruction).max(longestDelay, instruction), parsed(instruction, atLeast(least))],
     instruction,
   );
 }
 
 /** An option of http_options: an integer of seconds, in milliseconds. */
-export const seconds = integer(1, Math.floor(longest / 1000), 'whole seconds').transform((value) => value * 1000);
-
-const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
-const hostName = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
-
-export const isHostName = (text: string): boolean => hostName.test(text);
+export const seconds = integer(1, Math.floor(longestDelay / 1000), 'whole seconds').transform((value) => value * 1000);
 
 /** Lower case; `*.` may stand for one or more labels, `*` alone for any. */
 export function parseHostname(text: string): string | undefined {
@@ -89,35 +73,6 @@ export function parseHostname(text: string): string | undefined {
 
 export const hostname = parsed('a host name such as "demo.test" or "*.demo.test", without port', parseHostname);
 
-export interface Address {
-  host: string;
-  port: number;
-}
-
-/** `host`, `host:port`, `[v6]` or `[v6]:port`. */
-export function parseAddress(text: string): { host: string; port: number | null } | undefined {
-  const parts = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)?.groups;
-  if (parts === undefined) return undefined;
-  const host = parts.v6 ?? parts.name!.toLowerCase();
-  if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host)) return undefined;
-  // A name of digits and dots alone is meant as an IPv4 address.
-  if (parts.v6 === undefined && /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
-  const number = parts.port === undefined ? null : Number(parts.port);
-  return number === null || (number >= 1 && number <= 65535) ? { host, port: number } : undefined;
-}
-
-export function parseHostPort(text: string): Address | undefined {
-  const address = parseAddress(text);
-  return address === undefined || address.port === null ? undefined : { host: address.host, port: address.port };
-}
-
-/** Where to listen: an IP address, or `localhost`, and a port. */
-export function parseListen(text: string): Address | undefined {
-  const address = parseHostPort(text);
-  if (address?.host === 'localhost') return { ...address, host: '127.0.0.1' };
-  return address !== undefined && isIP(address.host) !== 0 ? address : undefined;
-}
-
 export const listenInstruction = (example: string) => `an IP address and a port, such as "${example}"`;
 export const listen = (example: string) => parsed(listenInstruction(example), parseListen);
 
@@ -126,9 +81,6 @@ export const hostPort = parsed('"host:port", an IPv6 address in brackets', (text
   const address = parseHostPort(text);
   return address === undefined ? undefined : formatAddress(address);
 });
-
-export const formatAddress = ({ host, port }: Address): string =>
-  isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 
 export const ipAddress = z
   .string('an IP address such as "127.0.0.1" or "0.0.0.0"')

@@ -1,5 +1,5 @@
+import { type Address, formatAddress } from './address.ts';
 import type { Origin } from './fault.ts';
-import { type Address, formatAddress } from './fields.ts';
 import type { ListenerPlan } from './plan.ts';
 import type { PortRequest } from './ports.ts';
 import type { TomlFile } from './toml.ts';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
+import { type Address, formatAddress } from './address.ts';
 import type { Fault, Origin } from './fault.ts';
-import { type Address, formatAddress } from './fields.ts';
 import type { Plan } from './plan.ts';
 import { reasonOf } from './reason.ts';
 

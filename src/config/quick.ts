@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
+import { formatAddress, parseHostPort, parseListen } from './address.ts';
 import type { Fault } from './fault.ts';
-import { appName, appNameInstruction, formatAddress, listenInstruction, parseHostPort, parseListen } from './fields.ts';
+import { appName, appNameInstruction, listenInstruction } from './fields.ts';
 import { defaultLimits, httpDefaults } from './limits.ts';
 import { collide } from './listeners.ts';
 import type { Plan } from './plan.ts';

@@ -1,7 +1,7 @@
 /** The parameters of a query, read once and strictly: what is sent on is written anew from them. */
 
 import type { IncomingMessage } from 'node:http';
-import { parseDuration } from '../config/fields.ts';
+import { parseDuration } from '../config/duration.ts';
 import type { Endpoint } from './endpoints.ts';
 import { type Refusal, refusal } from './refusal.ts';
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
-import { type Address, formatAddress } from '../config/fields.ts';
+import { type Address, formatAddress } from '../config/address.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { processRegistry } from '../metrics/process.ts';

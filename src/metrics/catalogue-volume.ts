@@ -2,7 +2,7 @@
 
 import type { Declared } from './series.ts';
 
-export const volumeSeries: readonly Declared[] = [
+export const volumeSeries = [
   {
     name: 'fly_volume_size_bytes',
     type: 'gauge',
@@ -23,4 +23,15 @@ export const volumeSeries: readonly Declared[] = [
     source: 'lvs Data%',
     query: 'fly_volume_used_pct > 80',
   },
-];
+  {
+    name: 'fly_volume_error_count',
+    type: 'counter',
+    scope: 'volume',
+    unowned: true,
+    own: ['reason'],
+    unit: 'errors',
+    help: 'How often LVM could not be read: lvs was missing, failed, timeout, unreadable, or a volume was absent from what it listed. From the start of the supervisor.',
+    source: 'supervisor',
+    query: 'sum by (host, reason) (increase(fly_volume_error_count[1h])) > 0',
+  },
+] as const satisfies readonly Declared[];

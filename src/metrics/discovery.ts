@@ -3,7 +3,7 @@
  * labels of all its series; those that begin with `__` tell the scraper how, and are gone from the series.
  */
 
-import { formatAddress, parseAddress } from '../config/fields.ts';
+import { formatAddress, parseAddress } from '../config/address.ts';
 import { runs } from '../config/instances.ts';
 import type { AppPlan, Plan } from '../config/plan.ts';
 

@@ -1,6 +1,6 @@
 /** Prometheus' text format 0.0.4, written in pieces so that a large page never holds up the supervisor. */
 
-import { type Metric, metrics } from './catalogue.ts';
+import { metrics } from './catalogue.ts';
 import type { Cell, Series, Store } from './merge.ts';
 
 export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -52,8 +52,9 @@ function within({ apps, unowned }: PageScope, { metric, labels }: Series): boole
   return app === '' ? unowned : apps.has(app);
 }
 
-const headerOf = (metric: Metric): string =>
-  `# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`;
+/** The lines before the first sample of a series. */
+export const headerOf = ({ name, help, type }: { name: string; help: string; type: string }): string =>
+  `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
 
 /** Counters are in both colours from the start; a gauge belongs to a live generation. */
 function exposed({ metric, blue, green }: Series): Cell[] {

@@ -1,6 +1,6 @@
 /** The storage tier's scrape configuration. It names the edges; what is behind them is discovered at `/sd`. */
 
-import type { Address } from '../config/fields.ts';
+import type { Address } from '../config/address.ts';
 import type { TargetKind } from './discovery.ts';
 
 export type ScrapeEngine = 'victoria-metrics' | 'prometheus';

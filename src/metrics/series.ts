@@ -12,6 +12,8 @@ export interface Declared {
   /** Postgres' exporter leaves some untyped. */
   type: MetricType | 'untyped';
   scope: 'instance' | 'volume' | 'postgres';
+  /** Of the machine, whatever the app: it has the labels `region` and `host` alone, before its own. */
+  unowned?: boolean;
   /** Labels of its own, after the standard ones. */
   own: readonly string[];
   unit: string;
@@ -21,7 +23,7 @@ export interface Declared {
   query: string;
 }
 
-export interface SeriesInfo extends Omit<Declared, 'scope'> {
+export interface SeriesInfo extends Omit<Declared, 'scope' | 'unowned'> {
   scope: Declared['scope'] | (typeof metrics)[number]['scope'];
   /** As the storage tier has them, without `org` and `job`. */
   labels: readonly string[];
@@ -33,10 +35,12 @@ const standard: Record<Declared['scope'], readonly string[]> = {
   postgres: ['app', 'region', 'host', 'instance'],
 };
 
+const machineLabels = ['region', 'host'];
+
 export const allSeries: readonly SeriesInfo[] = [
   ...metrics.map((metric) => ({ ...metric, labels: labelNames(metric) })),
-  ...[...instanceSeries, ...volumeSeries, ...postgresSeries].map((declared) => ({
+  ...[...instanceSeries, ...volumeSeries, ...postgresSeries].map(({ unowned = false, ...declared }: Declared) => ({
     ...declared,
-    labels: [...standard[declared.scope], ...declared.own],
+    labels: [...(unowned ? machineLabels : standard[declared.scope]), ...declared.own],
   })),
 ];

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { formatAddress } from '../config/fields.ts';
+import { formatAddress } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import type { InstanceStatus } from './status.ts';
 

@@ -4,19 +4,23 @@ import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { pageRoute } from '../page/serve.ts';
+import type { Volumes } from '../volumes/volumes.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
 
 /** The supervisor's HTTP server on a socket that can be handed over. */
 export class ScrapeEndpoint {
   readonly #server: Server;
+  readonly #volumes: Volumes;
   #socket: ListeningSocket | null = null;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(options: Omit<ScrapeOptions, 'append' | 'page'>) {
+  constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append' | 'page'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
-    const append = async (scope?: PageScope) => (scope === undefined || scope.unowned ? renderRegistry(register) : '');
+    const append = async (scope?: PageScope) =>
+      (await volumes.page(scope)) + (scope === undefined || scope.unowned ? await renderRegistry(register) : '');
     this.#server = createScrapeServer({ ...options, append, page: pageRoute('live') });
+    this.#volumes = volumes;
   }
 
   /** Null while it does not listen. */
@@ -57,5 +61,6 @@ export class ScrapeEndpoint {
     clearInterval(this.#idle);
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#volumes.close();
   }
 }

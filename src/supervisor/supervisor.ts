@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Address, formatAddress } from '../config/address.ts';
 import { changes, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
-import { type Address, formatAddress } from '../config/fields.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
@@ -11,6 +11,7 @@ import { discover } from '../metrics/discovery.ts';
 import type { PageScope } from '../metrics/exposition.ts';
 import { Store } from '../metrics/merge.ts';
 import { protocol, series } from '../proxy/protocol.ts';
+import { Volumes } from '../volumes/volumes.ts';
 import { type ControlRequest, type ControlResponse, type ControlSocket, openControlSocket } from './control.ts';
 import { Hub } from './hub.ts';
 import { instancesOf } from './instances.ts';
@@ -88,13 +89,15 @@ export class Supervisor {
     this.ended = this.#end.promise;
     this.#orgOf = new Map(predecessor?.begin.orgOf);
     const bounds = plan.metrics.buckets ?? defaultBuckets;
-    this.#store = new Store({ machine: { region: plan.region, host: plan.host }, bounds });
+    const machine = { region: plan.region, host: plan.host };
+    this.#store = new Store({ machine, bounds });
     this.#hub = new Hub(this.#store, log, predecessor?.begin.lastWorker ?? null);
     const [hub, sockets] = [this.#hub, this.#sockets];
     this.#slots = new Slots({ log, workerEntry, hub, sockets, bounds, predecessor });
     this.#slots.onEnded = () => this.#tellSlots();
     this.#scrape = new ScrapeEndpoint({
       store: this.#store,
+      volumes: new Volumes({ log, machine, volumes: () => this.#plan.volumes ?? [] }),
       scopeOf: (org) => this.#scopeOf(org),
       serving: () => this.#slots.serving?.state === 'accepting',
       beforeScrape: () => this.#hub.flush(flushTimeout),

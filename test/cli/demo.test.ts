@@ -33,11 +33,26 @@ test('the demo: what it prints can be opened', async () => {
   expect(await echo(new URL(base))).toBe('hello');
   const metrics = /http:\S+\/metrics/.exec(program.stdout)![0];
   expect(await (await fetch(metrics)).text()).toContain('status="503"} 1\n');
-  if (existsSync('/usr/bin/victoria-metrics')) await asks(program.stdout, base);
-  else expect(program.stdout).toContain('apt-get install victoria-metrics');
+  if (existsSync('/usr/bin/victoria-metrics')) {
+    await asks(program.stdout, base);
+    await tellsInstances(program.stdout);
+  } else expect(program.stdout).toContain('apt-get install victoria-metrics');
   program.process.kill('SIGINT');
   expect((await program.ended).code).toBe(0);
 });
+
+/** The series of both instances' agents, in the storage with their labels. */
+async function tellsInstances(printed: string): Promise<void> {
+  const [line] = /curl -s http:\S+\/query .*\n.*fly_instance_memory_mem_available'/.exec(printed)!;
+  const instances = await until(async () => {
+    const { stdout } = await promisify(execFile)('bash', ['-c', line]);
+    const { data } = JSON.parse(stdout) as { data: { result: { metric: Record<string, string> }[] } };
+    return data.result.length === 2 && data.result.map(({ metric }) => metric);
+  }, 20_000);
+  const labels = { __name__: 'fly_instance_memory_mem_available', app: 'demo', region: 'iad', host: '2bc3' };
+  const ids = ['148e21ea7e5068', '3d8d9014b32768'];
+  for (const instance of ids) expect(instances).toContainEqual(expect.objectContaining({ ...labels, instance }));
+}
 
 /** What it prints to curl, and the lines of the README, with the ports that it found. */
 async function asks(printed: string, base: string): Promise<void> {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { parseAddress, parseDuration, parseHostname, parseHostPort, parseListen } from '../../src/config/fields.ts';
+import { parseAddress, parseHostPort, parseListen } from '../../src/config/address.ts';
+import { parseDuration } from '../../src/config/duration.ts';
+import { parseHostname } from '../../src/config/fields.ts';
 import { collide } from '../../src/config/listeners.ts';
 import { editDistance, nearest } from '../../src/config/nearest.ts';
 

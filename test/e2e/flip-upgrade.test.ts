@@ -125,6 +125,12 @@ test('what the old supervisor drains is shown, counted and limited by the new on
   await until(async () => (await edge.slots()).length === 2, 'both slots are shown');
   expect(await edge.slots()).toEqual(['blue 1 draining', 'green 2 accepting']);
   expect((await edge.status()).instances).toMatchObject([{ inFlight: 2 }]);
+  const limits = async () =>
+    (await edge.scrape())
+      .get('fly_app_hard_limit')
+      ?.map(({ labels, value }) => `${labels.proxy_id} ${value}`)
+      .sort();
+  expect(await limits()).toEqual(['blue 2', 'green 2']);
   // The limit is used up by the generation that drains in the other process.
   const waiting = fetchText(made, '/held');
   await until(async () => sum(await edge.scrape(), 'fly_app_concurrency') === 2, 'two in flight');
@@ -133,6 +139,7 @@ test('what the old supervisor drains is shown, counted and limited by the new on
   expect(await Promise.all([...held, waiting])).toEqual(['hello\n', 'hello\n', 'hello\n']);
   expect(to.most()).toBe(2);
   await until(async () => (await edge.slots()).join() === 'green 2 accepting', 'the drain ends', 20_000);
+  expect(await limits()).toEqual(['green 2']);
   const page = await countsTo(edge, 3);
   expect(responses(page, { proxy_id: 'blue' })).toBe(2);
   expect(responses(page, { proxy_id: 'green' })).toBe(1);

@@ -1,16 +1,12 @@
 /** The whole chain with two organisations: edge, engine, gateway, tokens; all of them the real programs. */
 
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePorts, ready, start, stop } from '../../load/processes.ts';
-import { Edge, edgeProgram, service } from './edge.ts';
+import { Edge, service } from './edge.ts';
 import { HttpInstance } from './instances.ts';
-import { programs } from './storage.ts';
+import { Tier } from './tier.ts';
 
 export interface Chain {
   edge: Edge;
@@ -33,8 +29,7 @@ const names = { alpha: { app: 'shop', instance: 'aa01' }, beta: { app: 'secret-b
 
 /** @param gatewayKeys lines of `[gateway]`. @param flags of the engine. */
 export async function startChain(gatewayKeys = '', ...flags: string[]): Promise<Chain> {
-  const folder = mkdtempSync(join(tmpdir(), 'fly-edge-chain-'));
-  const [listen, metrics, engine] = await freePorts(3);
+  const tier = await Tier.prepare(gatewayKeys);
   const answering = () =>
     HttpInstance.start((request, response) => {
       response.statusCode = Number(request.url!.slice(1));
@@ -56,31 +51,17 @@ port = ${exporters[i]!.port}
 `,
       instances: [{ id: names[org].instance }],
     })),
-    more: `[gateway]
-listen = "127.0.0.1:${listen}"
-metrics = "127.0.0.1:${metrics}"
-storage = "http://127.0.0.1:${engine}"
-keys = "${join(folder, 'tokens.key')}"
-${gatewayKeys}`,
+    more: tier.toml,
   });
-  const token = (org: string) =>
-    execFileSync(process.execPath, [edgeProgram, 'tokens', 'create', 'readonly', '-o', org, '--config', edge.file], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  const child = start(process.execPath, [
-    edgeProgram,
-    ...['gateway', '--config', edge.file, '--engine', programs.victoriaMetrics, '--interval', '1s', '--', ...flags],
-    '-search.latencyOffset=1ms',
-  ]);
-  const own = `http://127.0.0.1:${metrics}`;
   const chain: Chain = {
     edge,
-    engine: `http://127.0.0.1:${engine}`,
-    gateway: `http://127.0.0.1:${listen}`,
-    own,
-    process: child,
-    tokens: { alpha: token('alpha'), beta: token('beta') },
+    engine: tier.engine,
+    gateway: tier.gateway,
+    own: tier.own,
+    get process() {
+      return tier.process!;
+    },
+    tokens: { alpha: tier.token('alpha', edge.file), beta: tier.token('beta', edge.file) },
     instances,
     async traffic(org, status, count) {
       for (let i = 0; i < count; i++) {
@@ -91,23 +72,17 @@ ${gatewayKeys}`,
       }
     },
     async stop() {
-      await stop(child, 20_000);
+      await tier.stop();
       await edge.stop();
       for (const instance of Object.values(instances)) await instance.stop();
       for (const { server } of exporters) {
         server.closeAllConnections();
         server.close();
       }
-      rmSync(folder, { recursive: true });
     },
   };
   try {
-    await ready(
-      child,
-      'the gateway',
-      async () => (await fetch(`${chain.engine}/health`)).ok && (await fetch(`${own}/healthz`)).ok,
-      30_000,
-    );
+    await tier.start(edge.file, ...flags);
   } catch (error) {
     await chain.stop();
     throw error;

@@ -13,7 +13,7 @@ export const pgbench = join(bin, 'pgbench');
 
 /** Why there can be no server here; null when there can. */
 export function missingPostgres(): string | null {
-  for (const program of ['initdb', 'postgres', 'psql', 'pgbench']) {
+  for (const program of ['initdb', 'postgres', 'psql', 'pgbench', 'pg_basebackup']) {
     if (!existsSync(join(bin, program))) return `${join(bin, program)} is not installed`;
   }
   if (process.getuid?.() === 0 && userId() === null) return 'this is root, and there is no user postgres to run it as';
@@ -32,11 +32,22 @@ export class Postgres {
   }
 
   /** On loopback, everybody trusted: `port` was free a moment ago. Throws what it wrote when it does not come up. */
-  static async start(port: number): Promise<Postgres> {
+  static start(port: number): Promise<Postgres> {
+    return Postgres.#run(port, ['initdb', '-U', 'postgres', '-A', 'trust', '-N', '-D']);
+  }
+
+  /** A streaming replica of this one. */
+  replica(port: number): Promise<Postgres> {
+    const from = ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'postgres'];
+    return Postgres.#run(port, ['pg_basebackup', ...from, '-R', '-X', 'stream', '-c', 'fast', '-D']);
+  }
+
+  /** @param make a command that fills the data folder, which is its last argument. */
+  static async #run(port: number, make: [string, ...string[]]): Promise<Postgres> {
     const folder = mkdtempSync(join(tmpdir(), 'fly-edge-pg-'));
     if (process.getuid?.() === 0) chownSync(folder, userId()!, groupId());
     const data = join(folder, 'data');
-    const [init, ...initArgs] = asPostgres('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-N');
+    const [init, ...initArgs] = asPostgres(make[0], ...make.slice(1), data);
     execFileSync(init!, initArgs, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     const settings = ['-h', '127.0.0.1', '-p', String(port), '-k', '', '-c', 'fsync=off'];
     const [server, ...args] = asPostgres('postgres', '-D', data, ...settings);
@@ -45,7 +56,7 @@ export class Postgres {
     let log = '';
     child.stderr!.setEncoding('utf8').on('data', (text) => (log += text));
     const deadline = performance.now() + 15_000;
-    while (!log.includes('ready to accept connections')) {
+    while (!/ready to accept (read-only )?connections/.test(log)) {
       if (child.exitCode !== null || performance.now() > deadline) {
         await postgres.stop();
         throw new Error(`PostgreSQL did not come up\n${log}`);
@@ -55,14 +66,25 @@ export class Postgres {
     return postgres;
   }
 
-  /** Immediate shutdown: its data are thrown away. */
+  /** Runs SQL as the superuser; the first row's columns. Throws what psql wrote when it fails. */
+  query(sql: string, database = 'postgres'): string[] {
+    const connection = ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'postgres', '-d', database];
+    const options = ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-c', sql];
+    const text = execFileSync(psql, [...connection, ...options], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return text.trim().split('\n')[0]!.split('|');
+  }
+
+  /** Immediate shutdown: its data are thrown away. May be called again. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = once(this.#child, 'exit');
       this.#child.kill('SIGQUIT');
       await ended;
     }
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 

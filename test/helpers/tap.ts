@@ -65,6 +65,8 @@ export class Tap {
   }
 }
 
-/** A series' name and labels, whatever their order. */
-export const seriesKey = (name: string, labels: Record<string, string>): string =>
-  `${name}${JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))}`;
+/** A series' name and labels, whatever their order. A label without a value is none. */
+export function seriesKey(name: string, labels: Record<string, string>): string {
+  const present = Object.entries(labels).filter(([, value]) => value !== '');
+  return `${name}${JSON.stringify(present.sort(([a], [b]) => (a < b ? -1 : 1)))}`;
+}

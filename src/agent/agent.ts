@@ -1,0 +1,62 @@
+/** Instance series at `/metrics`, and how the app ended, when the agent runs it. */
+
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { Address } from '../config/address.ts';
+import { bindFault } from '../supervisor/listening-socket.ts';
+import type { End } from './app.ts';
+import { Collector, type CollectorOptions } from './collector.ts';
+import { family, type Page } from './page.ts';
+import { createAgentServer } from './server.ts';
+
+const exitCode = family('exit_code');
+const exitOom = family('exit_oom');
+
+export class Agent {
+  readonly #server: Server;
+  readonly #reported = Promise.withResolvers<void>();
+  #end: End | null = null;
+
+  private constructor(options: CollectorOptions) {
+    const collector = new Collector(options);
+    this.#server = createAgentServer({
+      page: () => collector.collect((page) => this.#write(page)),
+      scraped: (page) => {
+        if (this.#end !== null && page.includes('\nfly_instance_exit_code ')) this.#reported.resolve();
+      },
+    });
+  }
+
+  /** Settled when it listens; the fault is a sentence for the operator. */
+  static async start({ host, port }: Address, options: CollectorOptions): Promise<Agent | { fault: string }> {
+    const agent = new Agent(options);
+    try {
+      await once(agent.#server.listen({ host, port, exclusive: true }), 'listening');
+    } catch (error) {
+      return { fault: bindFault(host, port, error as NodeJS.ErrnoException) };
+    }
+    return agent;
+  }
+
+  /**
+   * Exposes how the app ended.
+   * @returns settled once a scraper has been sent it.
+   */
+  report(end: End): Promise<void> {
+    this.#end = end;
+    return this.#reported.promise;
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #write(page: Page): void {
+    if (this.#end === null) return;
+    page.add(exitCode, String(this.#end.code));
+    page.add(exitOom, this.#end.oom ? '1' : '0');
+  }
+}

@@ -1,0 +1,50 @@
+/** Runs an app under an agent, as its only child. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Agent } from './agent.ts';
+import { App, type NotStarted } from './app.ts';
+import type { Roots } from './cgroup.ts';
+
+/** Passed on to the app. SIGKILL and SIGSTOP cannot be. */
+const forwarded = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
+/** A terminal sends these to the app itself, as to every process that it is the terminal of. */
+const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH']);
+/** They ask the app to end: who sends them waits for it, and knows of it. */
+const endings: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT']);
+
+/**
+ * running    signals go to the app
+ * lingering  it has ended: until a scraper has been sent how, or `linger` is over, or a signal comes
+ */
+type State = { name: 'running'; app: App } | { name: 'lingering'; leave: () => void };
+
+/**
+ * @param linger milliseconds that the end may be told after it, at most.
+ * @returns the app's exit code, as a shell reports it.
+ */
+export async function runApp(
+  agent: Agent,
+  [command, ...args]: [string, ...string[]],
+  roots: Roots,
+  linger: number,
+): Promise<number | NotStarted> {
+  let state: State | undefined;
+  let asked = false;
+  const terminal = process.stdin.isTTY;
+  for (const signal of forwarded) {
+    process.on(signal, () => {
+      asked ||= endings.has(signal);
+      if (state?.name === 'running' && !(terminal && fromTerminal.has(signal))) state.app.signal(signal);
+      else if (state?.name === 'lingering' && endings.has(signal)) state.leave();
+    });
+  }
+  const app = await App.start(command, args, roots);
+  if ('fault' in app) return app;
+  state = { name: 'running', app };
+  const end = await app.ended;
+  const left = Promise.withResolvers<void>();
+  state = { name: 'lingering', leave: left.resolve };
+  const told = agent.report(end);
+  if (!asked) await Promise.race([told, left.promise, delay(linger)]);
+  return end.code;
+}

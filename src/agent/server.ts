@@ -1,0 +1,45 @@
+/** The agent's HTTP server: GET and HEAD of `/metrics` and `/healthz`. */
+
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { contentType } from '../metrics/exposition.ts';
+
+/** Scrapers hold one connection each. */
+const maxConnections = 32;
+const requestTimeout = 5_000;
+/** A scraper that reads nothing for so long gives its place back. */
+const idleTimeout = 30_000;
+
+export interface AgentServerOptions {
+  page: () => Promise<string>;
+  /** Called when a scraper has been sent a whole page. @param page the one. */
+  scraped: (page: string) => void;
+}
+
+/** Does not listen yet. */
+export function createAgentServer({ page, scraped }: AgentServerOptions): Server {
+  const server = createServer({ headersTimeout: requestTimeout, requestTimeout, maxHeaderSize: 8192 });
+  server.maxConnections = maxConnections;
+  server.timeout = idleTimeout;
+  server.on('request', async (request, response) => {
+    const [path] = (request.url ?? '').split('?', 1);
+    if (path !== '/metrics' && path !== '/healthz') return line(response, 404, 'not found');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      return line(response, 405, 'method not allowed');
+    }
+    if (path === '/healthz') return line(response, 200, 'ok');
+    try {
+      const text = await page();
+      if (request.method === 'GET') response.once('finish', () => scraped(text));
+      // Not compressed: that costs a third of what a scrape costs, and the page is small.
+      response.writeHead(200, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) }).end(text);
+    } catch (error) {
+      line(response, 500, `the page could not be made: ${(error as Error).message}`);
+    }
+  });
+  return server;
+}
+
+function line(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+}

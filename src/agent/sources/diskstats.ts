@@ -1,0 +1,43 @@
+import { longestQuote } from '../faults.ts';
+import { family, labels, type Page } from '../page.ts';
+
+/** Fields 1 to 11 of the kernel's Documentation/admin-guide/iostats.rst. */
+const families = [
+  'reads_completed',
+  'reads_merged',
+  'sectors_read',
+  'time_reading',
+  'writes_completed',
+  'writes_merged',
+  'sectors_written',
+  'time_writing',
+  'io_in_progress',
+  'time_io',
+  'time_io_weighted',
+].map((name) => family(`disk_${name}`));
+
+/** One expression for name and fields is the cheapest way to read a line: this and net/dev are most of a scrape. */
+const form = new RegExp(`^ *\\d+ +\\d+ (\\S+)${' (\\d{1,20})'.repeat(families.length)}(?: |$)`);
+
+/** /proc/diskstats: `254 0 vda` and at least 11 fields; newer kernels have more. */
+export function readDiskstats(
+  text: string,
+  page: Page,
+  fault: (reason: string) => void,
+  excluded: (device: string) => boolean,
+): void {
+  const seen = new Set<string>();
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const [, device, ...values] = form.exec(line) ?? [];
+    if (device === undefined || seen.has(device)) {
+      fault(`not understood: ${line.slice(0, longestQuote)}`);
+    } else if (!excluded(device)) {
+      seen.add(device);
+      const ofDevice = labels(['device', device]);
+      families.forEach((family, i) => {
+        page.add(family, values[i], ofDevice);
+      });
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/** Addresses as configuration files and options have them. */
+
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
+const hostName = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
+
+export const isHostName = (text: string): boolean => hostName.test(text);
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** `host`, `host:port`, `[v6]` or `[v6]:port`. */
+export function parseAddress(text: string): { host: string; port: number | null } | undefined {
+  const parts = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)?.groups;
+  if (parts === undefined) return undefined;
+  const host = parts.v6 ?? parts.name!.toLowerCase();
+  if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host)) return undefined;
+  // A name of digits and dots alone is meant as an IPv4 address.
+  if (parts.v6 === undefined && /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
+  const number = parts.port === undefined ? null : Number(parts.port);
+  return number === null || (number >= 1 && number <= 65535) ? { host, port: number } : undefined;
+}
+
+export function parseHostPort(text: string): Address | undefined {
+  const address = parseAddress(text);
+  return address === undefined || address.port === null ? undefined : { host: address.host, port: address.port };
+}
+
+/** Where to listen: an IP address, or `localhost`, and a port. */
+export function parseListen(text: string): Address | undefined {
+  const address = parseHostPort(text);
+  if (address?.host === 'localhost') return { ...address, host: '127.0.0.1' };
+  return address !== undefined && isIP(address.host) !== 0 ? address : undefined;
+}
+
+export const formatAddress = ({ host, port }: Address): string =>
+  isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
