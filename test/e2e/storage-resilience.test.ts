@@ -255,8 +255,8 @@ storage = "${storage}"
 
   test('two hundred large answers at once, to slow readers, in flat memory', async () => {
     const chain = await startChain(
-      'concurrency = 200',
-      '-search.maxQueueDuration=60s',
+      'concurrency = 200\ntimeout = "2m"',
+      '-search.maxQueueDuration=100s',
       '-search.maxConcurrentRequests=32',
     );
     closers.push(() => chain.stop());

@@ -38,7 +38,7 @@ export async function startChain(gatewayKeys = '', ...flags: string[]): Promise<
   const instances = { alpha: await answering(), beta: await answering() };
   const exporters = [
     await exporter('shop_orders_total{kind="book"} 7\nshop_stock 3\n'),
-    await exporter('vault{word="secret"} 42\nshop_stock{word="secret"} 4\n'),
+    await exporter('vault{word="secret"} 86753.09\nshop_stock{word="secret"} 4\n'),
   ];
   const edge = await Edge.start({
     organizations: { alpha: 1, beta: 2 },

@@ -49,10 +49,14 @@ export class Installation {
     const program = this.#start(['run', '--config', config.file]);
     const edge = new RunningEdge(program, config);
     onTestFinished(() => edge.end());
-    await until(() => {
-      if (program.process.exitCode !== null) throw new Error(program.stderr);
-      return program.stderr.includes('the slot serves');
-    }, 'the edge serves');
+    await until(
+      () => {
+        if (program.process.exitCode !== null) throw new Error(program.stderr);
+        return program.stderr.includes('the slot serves');
+      },
+      'the edge serves',
+      30_000,
+    );
     return edge;
   }
 
