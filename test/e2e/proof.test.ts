@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { postgresSeries } from '../../src/metrics/catalogue-postgres.ts';
 import { allSeries } from '../../src/metrics/series.ts';
+import { chromiumInstalled, expectClean, type Visit, visit } from '../helpers/browser.ts';
 import { Edge, edgeProgram, service } from '../helpers/edge.ts';
 import { sum } from '../helpers/exposition.ts';
 import { missingPostgres, Postgres, psql } from '../helpers/postgres.ts';
@@ -95,11 +96,12 @@ describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole sy
     values: [number, string][];
   }
 
-  async function ask<T>(org: 'alpha' | 'beta', query: string): Promise<T[]> {
+  /** @param time seconds since 1970, now without it. */
+  async function ask<T>(org: 'alpha' | 'beta', query: string, time = Date.now() / 1000): Promise<T[]> {
     const response = await fetch(`${gateway}/prometheus/${org}/api/v1/query`, {
       method: 'POST',
       headers: { authorization: tokens[org] },
-      body: new URLSearchParams({ query, nocache: '1' }),
+      body: new URLSearchParams({ query, time: String(time), nocache: '1' }),
     });
     const body = (await response.json()) as { data: { result: T[] }; error?: string };
     if (!response.ok) throw new Error(`${query}: ${body.error}`);
@@ -239,6 +241,16 @@ lv = "vg0/lv1"
         done++;
       }
     };
+    // Handshakes now and then: a histogram that comes up has no rate before its second step.
+    const handshake = async () => {
+      const once = new Agent({ connect: tls });
+      const headers = { host: 'shop.test' };
+      const url = `https://127.0.0.1:${edge.port(443)}/200`;
+      const { statusCode, body } = await request(url, { dispatcher: once, headers });
+      await body.dump();
+      saw('shop', statusCode);
+      await once.close();
+    };
     const query = (sql: string) => {
       const args = ['-h', '127.0.0.1', '-p', String(edge.port(5432)), '-U', 'postgres', '-Atc', sql];
       return promisify(execFile)(psql, args);
@@ -252,9 +264,13 @@ lv = "vg0/lv1"
       await query('select 1');
       await until(() => done > 1500 * share, 'the load goes on', 60_000);
       await edge.restart();
+      await handshake();
       for (const talk of chats) await talk('hello');
     }
     await load;
+    const handshakes = 'sum(fly_edge_tls_handshake_time_seconds_count)';
+    await until(async () => (await value('alpha', handshakes)) > 0, 'handshakes in the storage', 20_000);
+    await handshake();
     await query('select count(*) from generate_series(1, 1000)');
     for (const talk of chats) await talk(null);
     await dispatcher.close();
@@ -399,6 +415,59 @@ lv = "vg0/lv1"
         .sort();
     expect(await whose('alpha')).toEqual(['alpha -', 'alpha db', 'alpha shop']);
     expect(await whose('beta')).toEqual(['beta -', 'beta chat']);
+  });
+
+  async function opened(org: 'alpha' | 'beta'): Promise<Visit> {
+    const seen = await visit(`${gateway}/`);
+    await seen.page.getByLabel('Organization').fill(org);
+    await seen.page.getByLabel('Token').fill(tokens[org]);
+    await seen.page.getByRole('button', { name: 'Show' }).click();
+    await seen.page.waitForSelector('body[data-state=current]');
+    return seen;
+  }
+
+  /** Panels with the reason why they have nothing to show. */
+  const notes = ({ page }: Visit): Promise<Record<string, string>> =>
+    page.evaluate(`Object.fromEntries([...document.querySelectorAll('.panel')]
+      .map((panel) => [panel.id.slice('panel-'.length), panel.querySelector('.note')])
+      .filter(([, note]) => !note.hidden).map(([id, note]) => [id, note.textContent]))`);
+
+  test.skipIf(!chromiumInstalled())('the page shows all of it to whom it belongs', async () => {
+    const seen = await opened('alpha');
+    const filled = async () => Object.keys(await notes(seen)).length === 0;
+    await until(filled, 'every panel to have something', 20_000).catch(() => {});
+    expect(await notes(seen)).toEqual({});
+    const slots = async (colour: 'blue' | 'green') =>
+      (await seen.values('slot-states')).text[colour]!.slice(0, 2).join(' ');
+    expect(await slots('blue')).toBe('accepting 3');
+    await edge.restart();
+    await until(async () => (await slots('green')) === 'accepting 4', 'a third flip', 30_000);
+    await until(async () => (await slots('blue')).startsWith('not there'), 'the end of its drain', 30_000);
+    for (const panel of ['memory', 'cpu', 'net', 'volume-used', 'volume-size', 'pg-connections', 'pg-size']) {
+      // It asks anew every few seconds.
+      await until(
+        async () => {
+          const { time, rows } = await seen.values(panel);
+          const query = (await seen.page.locator(`#values-${panel} code`).textContent())!;
+          const found = await ask<{ metric: Record<string, string>; value: [number, string] }>('alpha', query, time);
+          const same = found.filter(({ metric, value }) => {
+            const [shown] = rows[metric.instance ?? metric.id ?? metric.state ?? metric.datname ?? '(none)'] ?? [];
+            return shown != null && Math.abs(shown - Number(value[1])) <= 1e-9 * Math.abs(shown);
+          });
+          return found.length > 0 && same.length === found.length;
+        },
+        `${panel} as the API says`,
+        30_000,
+      );
+    }
+    expect((await seen.headlines()).values.open).toBe(0);
+    await expectClean(seen);
+
+    const other = await opened('beta');
+    const memory = async () => Object.keys((await other.values('memory')).rows);
+    await until(async () => (await memory()).join() === 'cc01', "beta's instance alone", 30_000);
+    expect(await other.page.content()).not.toMatch(/shop|aa01|bb01|vol_db/);
+    await expectClean(other);
   });
 
   test('every series of the catalogue is there, or named with the reason', async () => {
