@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent.ts';
 import { App, type NotStarted } from './app.ts';
 import type { Roots } from './cgroup.ts';
+import { inForeground } from './terminal.ts';
 
 /** Passed on to the app. SIGKILL and SIGSTOP cannot be. */
 const forwarded = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
@@ -30,11 +31,10 @@ export async function runApp(
 ): Promise<number | NotStarted> {
   let state: State | undefined;
   let asked = false;
-  const terminal = process.stdin.isTTY;
   for (const signal of forwarded) {
     process.on(signal, () => {
       asked ||= endings.has(signal);
-      if (state?.name === 'running' && !(terminal && fromTerminal.has(signal))) state.app.signal(signal);
+      if (state?.name === 'running' && !(fromTerminal.has(signal) && inForeground())) state.app.signal(signal);
       else if (state?.name === 'lingering' && endings.has(signal)) state.leave();
     });
   }
