@@ -92,6 +92,21 @@ test('nobody scrapes it: the agent leaves with the app’s code when --linger is
   expect((await (await agent(['--linger', '50ms'], node('process.exit(4)'))).ended).code).toBe(4);
 });
 
+test('a SIGQUIT that shows stacks, as that of a JVM, does not hide how the app ends later', async () => {
+  const app = node(`process.on('SIGQUIT', () => { console.log('stacks'); setTimeout(() => process.exit(9), 300); });
+    setInterval(() => {}, 1000); console.log('up');`);
+  const started = await agent(['--linger', '1h'], app);
+  await until(() => started.stdout.includes('up'));
+  started.process.kill('SIGQUIT');
+  await until(() => started.stdout.includes('stacks'));
+  const series = await until(async () => {
+    const now = await page(started);
+    return now.has('fly_instance_exit_code') && now;
+  });
+  expect(sum(series, 'fly_instance_exit_code')).toBe(9);
+  expect((await started.ended).code).toBe(9);
+});
+
 test('a signal ends the wait', async () => {
   const started = await agent(['--linger', '1h'], node('process.stdout.write("over")'));
   // Zombies are reaped: once it is none of the agent's children, it has been waited for.
