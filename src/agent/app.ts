@@ -39,7 +39,13 @@ export class App {
   /** With the agent's own stdin, stdout and stderr. @param roots where its control group is found. */
   static async start(command: string, args: string[], roots: Roots): Promise<App | NotStarted> {
     const killsBefore = oomKills(roots);
-    const child = spawn(command, args, { stdio: 'inherit' });
+    let child: ChildProcess;
+    try {
+      child = spawn(command, args, { stdio: 'inherit' });
+    } catch (error) {
+      // What Node makes no event of: a path through a file, too long a list of arguments.
+      return { fault: `${command}: ${(error as Error).message}`, code: 126 };
+    }
     const failed = once(child, 'error') as Promise<[NodeJS.ErrnoException]>;
     // Also a signal that the agent has no right to send: the app has changed its user.
     child.on('error', () => {});

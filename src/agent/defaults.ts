@@ -1,7 +1,7 @@
 import type { CollectorOptions } from './collector.ts';
 
-/** An expression of the operator's as it is used: it is matched against whole names. */
-export const wholeNames = (text: string): RegExp => new RegExp(`^(?:${text})$`);
+/** An expression of the operator's as it is used: it is matched against whole names. A mount point's may hold a line feed. */
+export const wholeNames = (text: string): RegExp => new RegExp(`^(?:${text})$`, 's');
 
 /** What an agent shows and where it looks, unless it is told. Each expression is matched against whole names. */
 

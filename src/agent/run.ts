@@ -1,9 +1,11 @@
 /** Runs an app under an agent, as its only child. */
 
+import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent.ts';
 import { App, type NotStarted } from './app.ts';
 import type { Roots } from './cgroup.ts';
+import { inForeground } from './terminal.ts';
 
 /** Passed on to the app. SIGKILL and SIGSTOP cannot be. */
 const forwarded = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
@@ -11,6 +13,8 @@ const forwarded = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2
 const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH']);
 /** They ask the app to end: who sends them waits for it, and knows of it. */
 const endings: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT']);
+/** Exit codes of an app that SIGQUIT has ended. Others go on after it: a JVM shows its stacks. */
+const endedByQuit: ReadonlySet<number> = new Set([0, 128 + constants.signals.SIGQUIT]);
 
 /**
  * running    signals go to the app
@@ -29,12 +33,11 @@ export async function runApp(
   linger: number,
 ): Promise<number | NotStarted> {
   let state: State | undefined;
-  let asked = false;
-  const terminal = process.stdin.isTTY;
+  const asked = new Set<NodeJS.Signals>();
   for (const signal of forwarded) {
     process.on(signal, () => {
-      asked ||= endings.has(signal);
-      if (state?.name === 'running' && !(terminal && fromTerminal.has(signal))) state.app.signal(signal);
+      asked.add(signal);
+      if (state?.name === 'running' && !(fromTerminal.has(signal) && inForeground())) state.app.signal(signal);
       else if (state?.name === 'lingering' && endings.has(signal)) state.leave();
     });
   }
@@ -45,6 +48,7 @@ export async function runApp(
   const left = Promise.withResolvers<void>();
   state = { name: 'lingering', leave: left.resolve };
   const told = agent.report(end);
-  if (!asked) await Promise.race([told, left.promise, delay(linger)]);
+  const wanted = asked.has('SIGTERM') || asked.has('SIGINT') || (asked.has('SIGQUIT') && endedByQuit.has(end.code));
+  if (!wanted) await Promise.race([told, left.promise, delay(linger)]);
   return end.code;
 }

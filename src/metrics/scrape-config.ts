@@ -22,6 +22,10 @@ const defaultTimeout = 10;
 /** The labels that say whose a series is: those of the target hold, whatever an app writes. */
 const ownLabels = ['org', 'app', 'region', 'host', 'instance'];
 const tenantLabels = ['vm_account_id', 'vm_project_id'];
+/** Names that the edge alone tells, and the gateway; in a sum they would count with its own. */
+const ownNames = 'fly_(app|edge|gateway|slot|supervisor|volume)_.*';
+/** Names that agents alone tell. */
+const agentNames = 'fly_instance_.*';
 
 /**
  * YAML for `-promscrape.config` of victoria-metrics and vmagent, or for Prometheus. They differ in two settings, which the
@@ -63,7 +67,7 @@ scrape_configs:
     follow_redirects: false
 ${limit}${discovered('edge')}    metric_relabel_configs:
 ${rule('regex: job', 'action: labeldrop')}${rule('source_labels: [__name__]', 'regex: fly_(edge|slot|volume)_.*', 'target_label: instance', "replacement: ''")}
-  # The apps' own series. What they say of these labels is not believed, and a redirect could lead to another one's page.
+  # The apps' own series. What they say of these labels, or by the edge's names, is not believed; a redirect could lead elsewhere.
   - job_name: fly-app
     honor_labels: false
     follow_redirects: false
@@ -71,13 +75,13 @@ ${limit}    tls_config:
       # Instances are reached by address, for which hardly one has a certificate.
       insecure_skip_verify: true
 ${discovered('app')}    metric_relabel_configs:
-${rule(`regex: ${claimed}`, 'action: labeldrop')}
+${rule('source_labels: [__name__]', `regex: ${ownNames}|${agentNames}`, 'action: drop')}${rule(`regex: ${claimed}`, 'action: labeldrop')}
   # What runs beside them: agents, which tell of the instance, and exporters, such as Postgres'.
   - job_name: fly-beside
     honor_labels: false
     follow_redirects: false
 ${limit}${discovered('agent', 'exporter')}    metric_relabel_configs:
-${rule(`regex: ${claimed}`, 'action: labeldrop')}${gateway === null ? '' : gatewayJob(gateway)}`;
+${rule('source_labels: [__name__]', `regex: ${ownNames}`, 'action: drop')}${rule('source_labels: [job, __name__]', `regex: exporter .*;${agentNames}`, 'action: drop')}${rule(`regex: ${claimed}`, 'action: labeldrop')}${gateway === null ? '' : gatewayJob(gateway)}`;
 }
 
 /** Of what listens on every address, one that reaches it from this machine. */

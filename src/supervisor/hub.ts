@@ -5,7 +5,7 @@ import type { Log } from '../log/log.ts';
 import type { Store } from '../metrics/merge.ts';
 import { InFlight } from './in-flight.ts';
 import { type LeaseSnapshot, type LeaseStep, Leases } from './leases.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { Colour, FromWorker, ToWorker } from './messages.ts';
 import type { ToSuccessor, Values } from './succession.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
@@ -17,8 +17,9 @@ export interface HubWorker {
   flush(): Promise<void>;
 }
 
-/** `index` of what counts without carrying traffic: the supervisor itself. */
+/** `index` of what counts without carrying traffic: the supervisor itself, and a generation's limits. */
 export const ownIndex = -1;
+export const limitsIndex = -2;
 
 /** In-flight counts of other workers are passed on at most this often. */
 const relayInterval = 20;
@@ -73,7 +74,7 @@ export class Hub {
   adopt(worker: HubWorker): void {
     const { id, index } = worker.identity;
     this.#workers.set(id, worker);
-    if (index === ownIndex) return;
+    if (index < 0) return;
     this.#leases.join(id);
     this.#inFlight.join(id);
   }
@@ -115,6 +116,12 @@ export class Hub {
     this.#inFlight.leave(id);
     this.#relaySoon();
     this.#send(this.#leases.leave(id));
+  }
+
+  /** Limits of the colour's generations so far, here or in a supervisor before this one, are told no more: they would add up. */
+  endLimits(colour: Colour): void {
+    for (const worker of this.#workers.values())
+      if (worker.identity.index === limitsIndex && worker.identity.colour === colour) this.leave(worker);
   }
 
   // To another supervisor

@@ -3,7 +3,7 @@
 import type { AppPlan, Plan } from '../config/plan.ts';
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
-import { type Hub, type HubWorker, ownIndex } from './hub.ts';
+import { type Hub, type HubWorker, limitsIndex } from './hub.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
@@ -12,10 +12,11 @@ export class LimitSeries implements HubWorker {
   readonly identity: WorkerIdentity;
   readonly #hub: Hub;
 
-  /** Told from now on, until `leave`. */
+  /** Told from now on, until `leave`; those of the colour's generations before are not. */
   constructor({ colour, generation, plan }: Slot, bounds: readonly number[], hub: Hub) {
-    this.identity = { id: hub.nextWorkerId(), colour, generation, index: ownIndex };
+    this.identity = { id: hub.nextWorkerId(), colour, generation, index: limitsIndex };
     this.#hub = hub;
+    hub.endLimits(colour);
     hub.join(this);
     const counts = recorded(plan, bounds).collect();
     if (counts !== null) hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });

@@ -111,7 +111,6 @@ export class Slots implements SlotHost {
       return refused;
     }
     this.#serving = slot;
-    this.#limits.get(colour)?.leave();
     this.#limits.set(colour, new LimitSeries(slot, this.#bounds, this.hub));
     this.log.info({ slot: colour, generation, workers: plan.slots.workers }, 'the slot serves');
     return null;

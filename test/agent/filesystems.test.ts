@@ -1,8 +1,10 @@
 import type { BigIntStatsFs } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { select } from '../helpers/exposition.ts';
-import { collect, collectorOf, errors, recorded } from './helpers.ts';
+import { collect, collectorOf, errors, machine, recorded } from './helpers.ts';
 
 const answer = (blocks: bigint, frsize = 4096n): BigIntStatsFs => ({
   type: 0n,
@@ -31,6 +33,13 @@ test('mount points are decoded, asked below the root, and shown in the unit of a
     (name) => select(page, `fly_instance_filesystem_${name}`, { mount: '/tmp' })[0]?.value,
   );
   expect(values).toEqual([100, 4096, 60, 50]);
+});
+
+test('no name hides from an exclusion behind a line feed', async () => {
+  const folder = machine();
+  writeFileSync(join(folder, 'proc/1/mounts'), 'a /run/a\\012b tmpfs rw 0 0\nb /srv/a\\012b ext4 rw 0 0\n');
+  const page = await collect(collectorOf(folder, { statfs: async () => answer(7n) }));
+  expect(mounts(page)).toEqual(['/srv/a\nb']);
 });
 
 test('a file system without blocks is none; one without fragments has its block size', async () => {

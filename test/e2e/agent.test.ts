@@ -1,13 +1,18 @@
 /** The program, with real apps and signals. */
 
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { machine } from '../agent/helpers.ts';
-import { freePort, type Program, run, start } from '../cli/helpers.ts';
+import { bin, freePort, type Program, run, start } from '../cli/helpers.ts';
 import { type Page, parseExposition, sum } from '../helpers/exposition.ts';
 import { until } from '../helpers/until.ts';
+
+const noTerminal = spawnSync('script', ['--version']).error !== undefined;
+if (noTerminal) console.warn('nothing runs on a terminal: `script` of util-linux is not installed');
 
 interface Started extends Program {
   url: string;
@@ -87,6 +92,21 @@ test('nobody scrapes it: the agent leaves with the app’s code when --linger is
   expect((await (await agent(['--linger', '50ms'], node('process.exit(4)'))).ended).code).toBe(4);
 });
 
+test('a SIGQUIT that shows stacks, as that of a JVM, does not hide how the app ends later', async () => {
+  const app = node(`process.on('SIGQUIT', () => { console.log('stacks'); setTimeout(() => process.exit(9), 300); });
+    setInterval(() => {}, 1000); console.log('up');`);
+  const started = await agent(['--linger', '1h'], app);
+  await until(() => started.stdout.includes('up'));
+  started.process.kill('SIGQUIT');
+  await until(() => started.stdout.includes('stacks'));
+  const series = await until(async () => {
+    const now = await page(started);
+    return now.has('fly_instance_exit_code') && now;
+  });
+  expect(sum(series, 'fly_instance_exit_code')).toBe(9);
+  expect((await started.ended).code).toBe(9);
+});
+
 test('a signal ends the wait', async () => {
   const started = await agent(['--linger', '1h'], node('process.stdout.write("over")'));
   // Zombies are reaped: once it is none of the agent's children, it has been waited for.
@@ -139,6 +159,36 @@ test('codes of shells for what cannot be started, with a sentence', async () => 
     code: 126,
     stderr: `fly-edge: ${plain}: it may not be executed\n`,
   });
+  expect(await run('agent', '--listen', listen, '--', `${plain}/program`)).toMatchObject({
+    code: 126,
+    stderr: `fly-edge: ${plain}/program: spawn ENOTDIR\n`,
+  });
+});
+
+test.skipIf(noTerminal)('Ctrl-C reaches the app once, wherever its stdin is from', async () => {
+  const port = await freePort();
+  const app = join(mkdtempSync(join(tmpdir(), 'fly-edge-')), 'app.mjs');
+  onTestFinished(() => rmSync(dirname(app), { recursive: true }));
+  // It ends by itself once nothing more has come for a while.
+  writeFileSync(
+    app,
+    `let interrupts = 0, end;
+    process.on('SIGINT', () => { interrupts++; clearTimeout(end); end = setTimeout(() => process.exit(interrupts), 500); });
+    setInterval(() => {}, 1000); console.log('up');`,
+  );
+  const command = `${process.execPath} ${bin} agent --listen 127.0.0.1:${port} --linger 0s -- ${process.execPath} ${app}`;
+  for (const stdin of ['', '</dev/null']) {
+    const terminal = spawn('script', ['-qec', `${command} ${stdin}`, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void terminal.kill('SIGKILL'));
+    let shown = '';
+    terminal.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
+    const ended = once(terminal, 'exit');
+    await until(() => shown.includes('up'), 'the app is up');
+    terminal.stdin.write('\x03');
+    expect([stdin, (await ended)[0]]).toEqual([stdin, 1]);
+  }
 });
 
 test.each([

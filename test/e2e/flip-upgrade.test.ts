@@ -39,6 +39,13 @@ const countsTo = (edge: RunningEdge, expected: number): Promise<Page> =>
     return responses(page) >= expected && page;
   }, `${expected} responses`) as Promise<Page>;
 
+/** `COLOUR LIMIT`, as the page has them. */
+const hardLimits = async (edge: RunningEdge): Promise<string[] | undefined> =>
+  (await edge.scrape())
+    .get('fly_app_hard_limit')
+    ?.map(({ labels, value }) => `${labels.proxy_id} ${value}`)
+    .sort();
+
 const fetchText = async ({ http }: Config, path = '/') => (await fetch(`http://127.0.0.1:${http}${path}`)).text();
 
 /** Scrapes all the time. Tells those that failed, and counters that fell. */
@@ -125,11 +132,7 @@ test('what the old supervisor drains is shown, counted and limited by the new on
   await until(async () => (await edge.slots()).length === 2, 'both slots are shown');
   expect(await edge.slots()).toEqual(['blue 1 draining', 'green 2 accepting']);
   expect((await edge.status()).instances).toMatchObject([{ inFlight: 2 }]);
-  const limits = async () =>
-    (await edge.scrape())
-      .get('fly_app_hard_limit')
-      ?.map(({ labels, value }) => `${labels.proxy_id} ${value}`)
-      .sort();
+  const limits = () => hardLimits(edge);
   expect(await limits()).toEqual(['blue 2', 'green 2']);
   // The limit is used up by the generation that drains in the other process.
   const waiting = fetchText(made, '/held');
@@ -143,6 +146,24 @@ test('what the old supervisor drains is shown, counted and limited by the new on
   const page = await countsTo(edge, 3);
   expect(responses(page, { proxy_id: 'blue' })).toBe(2);
   expect(responses(page, { proxy_id: 'green' })).toBe(1);
+  await until(() => edge.program.process.exitCode === 0, 'the old supervisor is gone');
+});
+
+test('a colour that drains in the old supervisor and serves in the new one has one set of limits', async () => {
+  const installation = new Installation();
+  const to = await holding();
+  const made = await config(to.port, { fly: '[services.concurrency]\ntype = "requests"\nhard_limit = 2\n' });
+  const edge = await installation.serve(made);
+  const held = fetchText(made, '/held');
+  await until(() => to.held() === 1, 'a request is held');
+  expect(await installation.run('upgrade', '--config', made.file)).toMatchObject({ code: 0 });
+  expect(await installation.run('restart', '--config', made.file)).toMatchObject({ code: 0 });
+  await until(async () => (await edge.slots()).join() === 'blue 1 draining,blue 3 accepting', 'green has drained');
+  expect(await hardLimits(edge)).toEqual(['blue 2']);
+  to.release();
+  expect(await held).toBe('hello\n');
+  await until(async () => (await edge.slots()).join() === 'blue 3 accepting', 'the drain ends', 20_000);
+  expect(await hardLimits(edge)).toEqual(['blue 2']);
   await until(() => edge.program.process.exitCode === 0, 'the old supervisor is gone');
 });
 

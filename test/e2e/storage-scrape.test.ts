@@ -21,6 +21,10 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 90_000 });
 const page = (name: string) => `# TYPE ${name} counter
 ${name}{org="beta",app="blog",region="moon",host="ffff",instance="bb01",job="theirs",path="/x"} 5
 ${name}_more{exported_org="beta",exported_exported_org="beta",org="beta",exported_instance="x",vm_account_id="2",vm_project_id="3"} 6
+fly_edge_http_responses_count{proxy_id="blue",status="200"} 1e9
+fly_app_concurrency{proxy_id="blue"} 99
+fly_volume_size_bytes{id="vol_x"} 1
+fly_instance_up 1
 `;
 const tooLarge = `large 1\n${`# ${'x'.repeat(1022)}\n`.repeat(17 * 1024)}`;
 
@@ -65,7 +69,7 @@ processes = ["worker"]
     name: 'blog',
     org: 'beta',
     fly: `${service()}\n[metrics]\nport = ${ports.blog}\n`,
-    instances: [{ id: 'bb01' }],
+    instances: [{ id: 'bb01', agent: `127.0.0.1:${ports.blog}`, exporters: [`127.0.0.1:${ports.second}`] }],
   });
 
   async function listen(server: Server): Promise<number> {
@@ -178,10 +182,12 @@ processes = ["worker"]
           { ...ours('aa01', ports.shop), __name__: 'shop_more' },
         ]);
         expect(await found('secure_more')).toEqual([{ ...ours('aa09', ports.secure), __name__: 'secure_more' }]);
-        expect(await found('second')).toMatchObject([
+        expect(await found('second{app="shop"}')).toMatchObject([
           { job: `${ports.second}/second`, instance: 'aa09', org: 'alpha' },
         ]);
-        expect(await found('blog')).toMatchObject([{ ...tenant('2'), org: 'beta', app: 'blog', instance: 'bb01' }]);
+        expect(await found('blog{job!="agent"}')).toMatchObject([
+          { ...tenant('2'), org: 'beta', app: 'blog', instance: 'bb01' },
+        ]);
       });
 
       test('nobody but its owner has series of an organization', async () => {
@@ -217,6 +223,17 @@ processes = ["worker"]
           instance: 'bb01',
           proxy_id: 'blue',
         });
+      });
+
+      test('the edge alone tells of the edge, and agents alone of instances', async () => {
+        await found('shop');
+        await found('blog{job="agent"}');
+        await found(`second{job="exporter ${ports.second}"}`);
+        await found('fly_instance_up');
+        const claimed = await engine().labels('{__name__=~"fly_.+",job!=""}');
+        expect(claimed.map(({ __name__, app, job }) => [__name__, app, job])).toEqual([
+          ['fly_instance_up', 'blog', 'agent'],
+        ]);
       });
 
       test('a page over 16 MiB is dropped', async () => {
