@@ -7,22 +7,19 @@ import { theme } from './theme.ts';
 import type uPlot from './uplot.js';
 
 export function linesOptions({ kind, unit, times, lines, logarithmic }: LinesView): Drawing {
-  const stacked = kind === 'stack';
+  const { data, series, bands } =
+    kind === 'stack' ? stack(lines) : { data: lines.map(({ values }) => values), series: lines.map(stroke), bands: [] };
   return {
     shape: JSON.stringify([kind, unit, theme(), lines.map(({ label, tone, pattern }) => [label, tone, pattern])]),
-    data: [
-      times,
-      ...(stacked ? piledUp(lines) : lines.map(({ values }) => (logarithmic ? values.map(positive) : values))),
-    ],
+    data: [times, ...(logarithmic ? data.map((values) => values.map(positive)) : data)],
     options: (width, period) => {
       const { x, ...rest } = frame(width, period);
       return {
         ...rest,
         scales: { x, y: logarithmic ? powers : fromZero },
         axes: [timeAxis(), valueAxis(unit)],
-        series: [{}, ...lines.map((line) => (stacked ? area(line) : stroke(line)))],
-        // Each area lies between its own line and the one below.
-        ...(stacked && { bands: lines.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) }),
+        series: [{}, ...series],
+        bands,
       };
     },
   };
@@ -49,15 +46,25 @@ const stroke = ({ tone, pattern }: Line): uPlot.Series => ({
 
 const area = ({ tone, pattern }: Line): uPlot.Series => {
   const fill = hatching(tone, pattern);
-  return { stroke: toneOf(tone), width: 1.25, fill: () => fill as unknown as string, points: { show: false } };
+  return { width: 0, fill: () => fill as unknown as string, points: { show: false } };
 };
 
-/** Each line on top of those before it; where all have nothing, nothing. */
-function piledUp(lines: readonly Line[]): Value[][] {
+const edge = ({ tone }: Line): uPlot.Series => ({ stroke: toneOf(tone), width: 1.25, points: { show: false } });
+
+/** All areas first, then their upper edges. */
+function stack(lines: readonly Line[]): { data: Value[][]; series: uPlot.Series[]; bands: uPlot.Band[] } {
   const none = lines[0]?.values.map((_, i) => lines.every(({ values }) => values[i] === null)) ?? [];
   let below = none.map(() => 0);
-  return lines.map(({ values }) => {
-    below = below.map((sum, i) => sum + (values[i] ?? 0));
-    return below.map((sum, i) => (none[i] ? null : sum));
+  const sums = lines.map(({ values }) => (below = below.map((sum, i) => sum + (values[i] ?? 0))));
+  const edges = lines.map(({ values }, l) => {
+    // Where it is 0 for a while it would colour the edge of the one below.
+    const something = (i: number) => (values[i] ?? 0) > 0;
+    return sums[l]!.map((sum, i) => (something(i - 1) || something(i) || something(i + 1) ? sum : null));
   });
+  return {
+    data: [...sums.map((values) => values.map((sum, i) => (none[i] ? null : sum))), ...edges],
+    series: [...lines.map(area), ...lines.map(edge)],
+    // Each area lies between its own sum and the one below.
+    bands: lines.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })),
+  };
 }

@@ -18,7 +18,8 @@ export interface Period {
 export function timeAxis(): uPlot.Axis {
   return {
     ...look(),
-    size: 28,
+    size: 32,
+    gap: 9,
     space: 64,
     values: (_plot, splits, _axis, _space, increment) =>
       splits.map((time) => {
