@@ -1,5 +1,6 @@
 /** What Grafana needs of a dashboard's file, and does not say when it is missing. */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { seriesOf } from '../../src/dashboards/selectors.ts';
 import { type Dashboard, dashboards, type GrafanaPanel, labelValues, panelsOf, targetsOf } from '../helpers/grafana.ts';
@@ -159,3 +160,9 @@ function overlaps(panels: GrafanaPanel[]): string[] {
   }
   return found;
 }
+
+test('the README counts them as they are', () => {
+  const panels = [...dashboards.values()].flatMap((dashboard) => panelsOf(dashboard)).length;
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  expect(readme).toContain(`five dashboards with ${panels} panels`);
+});

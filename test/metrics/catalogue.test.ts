@@ -61,3 +61,22 @@ test('each name is declared once, with what it needs', () => {
 test('docs/metrics.md is up to date (npm run docs)', () => {
   expect(readFileSync(documentPath, 'utf8')).toBe(document());
 });
+
+test("README's table counts the names as they are", () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const counts = Object.fromEntries(
+    [...readme.matchAll(/^\| (`(?:fly|pg)_\S+`.*?) \|.*\| (\d+) \|$/gm)].map(([, names, count]) => [
+      names,
+      Number(count),
+    ]),
+  );
+  const starting = (...prefixes: string[]) =>
+    allSeries.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix))).length;
+  expect(counts).toEqual({
+    '`fly_edge_*`, `fly_app_*`': starting('fly_edge_', 'fly_app_'),
+    '`fly_slot_*`': starting('fly_slot_'),
+    '`fly_instance_*`': starting('fly_instance_'),
+    '`fly_volume_*`': starting('fly_volume_'),
+    '`pg_*`': starting('pg_'),
+  });
+});
