@@ -12,6 +12,9 @@ import { createAgentServer } from './server.ts';
 const exitCode = family('exit_code');
 const exitOom = family('exit_oom');
 
+/** Milliseconds that an answer may take whose agent is about to leave. */
+const longestAnswer = 1000;
+
 export class Agent {
   readonly #server: Server;
   readonly #reported = Promise.withResolvers<void>();
@@ -45,6 +48,16 @@ export class Agent {
   report(end: End): Promise<void> {
     this.#end = end;
     return this.#reported.promise;
+  }
+
+  /** Lets those who are being answered have the rest, for a short while; then as `close`. */
+  async finish(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    // Idle connections are closed, too.
+    this.#server.close();
+    const late = setTimeout(() => this.#server.closeAllConnections(), longestAnswer);
+    await closed;
+    clearTimeout(late);
   }
 
   async close(): Promise<void> {

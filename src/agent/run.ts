@@ -50,5 +50,7 @@ export async function runApp(
   const told = agent.report(end);
   const wanted = asked.has('SIGTERM') || asked.has('SIGINT') || (asked.has('SIGQUIT') && endedByQuit.has(end.code));
   if (!wanted) await Promise.race([told, left.promise, delay(linger)]);
+  // Another scraper may have asked at the same time.
+  await agent.finish();
   return end.code;
 }

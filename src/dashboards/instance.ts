@@ -29,6 +29,9 @@ const share = { unit: 'percentunit', min: 0, max: 1 };
 /** One line for each device, the busiest of them. @param what it does, when others are beside it. */
 const perDevice = (expr: string, what = ''): Query => topAndOthers(expr, 'device', `${byDevice} ${what}`.trim());
 
+/** An agent leaves once the end of its app was scraped: now, there is hardly ever one that tells of it. */
+const ofEnds = (over: string, name: string): string => `max by (app, instance) (${over}(${of(name)}[$__range]))`;
+
 const upDown = [{ value: 1, text: 'reporting', color: 'green' }];
 
 export const instance: Page = {
@@ -228,10 +231,12 @@ export const instance: Page = {
       title: 'The app and the agent',
       panels: [
         timeline('Reporting', { expr: `max by (instance) (${of('fly_instance_up')})`, legend: '{{instance}}' }, upDown),
-        table('Exit codes', `max by (app, instance) (${of('fly_instance_exit_code')})`, ['app', 'instance'], {
-          text: '137 is SIGKILL, 143 SIGTERM.',
+        table('Exit codes', ofEnds('last_over_time', 'fly_instance_exit_code'), ['app', 'instance'], {
+          text: 'The last one in this time range. 137 is SIGKILL, 143 SIGTERM.',
         }),
-        table('Killed for memory', `max by (app, instance) (${of('fly_instance_exit_oom')}) > 0`, ['app', 'instance']),
+        table('Killed for memory', `${ofEnds('max_over_time', 'fly_instance_exit_oom')} > 0`, ['app', 'instance'], {
+          text: 'In this time range.',
+        }),
         timeseries(
           'Errors of the agent',
           [

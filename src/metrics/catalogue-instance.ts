@@ -169,13 +169,17 @@ const rows: InstanceRow[] = [
     'fly_instance_exit_code',
     '`fly-edge agent -- CMD`',
     'exit code',
-    'Exit code of the app that the agent ran, once it has ended; 128 + the number of the signal that ended it.',
+    'Exit code of the app that the agent ran, once it has ended; 128 + the number of the signal that ended it. The agent leaves when that was scraped.',
+    [],
+    'last_over_time(fly_instance_exit_code[1h])',
   ),
   gauge(
     'fly_instance_exit_oom',
     '`fly-edge agent -- CMD`',
     '0 or 1',
     'Whether the app that the agent ran was killed because memory ran out.',
+    [],
+    'max_over_time(fly_instance_exit_oom[1h]) > 0',
   ),
   gauge(
     'fly_instance_cpu_baseline',

@@ -58,7 +58,10 @@ function appTargets({ region, host, organizations }: Plan, app: AppPlan): Target
   );
   const agents = app.instances.flatMap(({ id, agent }) => (agent ? [group('agent', id, agent, { job: 'agent' })] : []));
   const exporters = app.instances.flatMap(({ id, exporters = [] }) =>
-    exporters.map((target) => group('exporter', id, target, { job: `exporter ${portOf(target)}` })),
+    exporters.map((target) => {
+      const alone = exporters.every((other) => other === target || portOf(other) !== portOf(target));
+      return group('exporter', id, target, { job: `exporter ${alone ? portOf(target) : target}` });
+    }),
   );
   return [...endpoints, ...agents, ...exporters];
 }

@@ -149,7 +149,8 @@ export function parseReport(text: string): LvsReport {
 function rowsOf(text: string): unknown[] | null {
   try {
     const rows = JSON.parse(text).report.flatMap(({ lv }: { lv: unknown }) => lv);
-    return Array.isArray(rows) ? rows : null;
+    // One without `lv` tells of something else.
+    return Array.isArray(rows) && !rows.includes(undefined) ? rows : null;
   } catch {
     return null;
   }

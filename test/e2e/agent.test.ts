@@ -88,6 +88,16 @@ test('how the app ended is there until it was scraped', async () => {
   expect((await started.ended).code).toBe(3);
 });
 
+test('two scrapers that ask at once both see how the app ended', async () => {
+  const started = await agent(['--linger', '1h'], node('process.stdout.write("over")'));
+  const children = `/proc/${started.process.pid}/task/${started.process.pid}/children`;
+  await until(() => started.stdout === 'over' && readFileSync(children, 'latin1') === '');
+  const pages = await Promise.all([page(started), page(started), page(started)]);
+  expect(pages.map((series) => sum(series, 'fly_instance_exit_code'))).toEqual([0, 0, 0]);
+  for (const series of pages) expect(series.has('fly_instance_exit_code')).toBe(true);
+  expect((await started.ended).code).toBe(0);
+});
+
 test('nobody scrapes it: the agent leaves with the app’s code when --linger is over', async () => {
   expect((await (await agent(['--linger', '50ms'], node('process.exit(4)'))).ended).code).toBe(4);
 });

@@ -182,4 +182,19 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
       }
     });
   });
+
+  // The last one: no agent is there any more.
+  test('how an app ended is shown when its agent is long gone', async () => {
+    traffic.loseAgents();
+    await until(async () => (await value('sum(up{job="agent"})')) === 0, 'the agents to be missed', 30_000);
+    await until(async () => Number.isNaN(await value('count(fly_instance_exit_code)')), 'their series to end', 30_000);
+    const { templating, ...dashboard } = dashboards.get('instance.json')!;
+    for (const title of ['Exit codes', 'Killed for memory']) {
+      const target = targetsOf({ templating, ...dashboard }).find(({ name }) => name.endsWith(`/ ${title} A`))!;
+      end = now();
+      const filling = { chosen: 'all', range: end - start, step: 1, scrape: 1 } as const;
+      const result = await ask(fill(target.expr, templating.list, filling), target, 1);
+      expect(result.map(({ metric }) => metric.instance).sort(), title).toEqual(['aa01', 'aa02']);
+    }
+  });
 });

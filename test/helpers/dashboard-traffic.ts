@@ -20,13 +20,15 @@ export class DashboardTraffic {
   readonly token: string;
   /** PEM. */
   readonly #authority: string;
+  readonly #agents: Server[];
   readonly #closers: (() => unknown)[];
 
-  private constructor(edge: Edge, tier: Tier, authority: string, closers: (() => unknown)[]) {
+  private constructor(edge: Edge, tier: Tier, authority: string, agents: Server[], closers: (() => unknown)[]) {
     this.edge = edge;
     this.tier = tier;
     this.token = tier.token('alpha', edge.file);
     this.#authority = authority;
+    this.#agents = agents;
     this.#closers = closers;
   }
 
@@ -76,7 +78,7 @@ export class DashboardTraffic {
       }),
     );
     await tier.start(edge.file);
-    return new DashboardTraffic(edge, tier, readFileSync(authority.cert, 'utf8'), closers);
+    return new DashboardTraffic(edge, tier, readFileSync(authority.cert, 'utf8'), agents, closers);
   }
 
   /** Some of everything: answers, errors of the instance and of the edge, TLS, limits, raw TCP. */
@@ -107,6 +109,14 @@ export class DashboardTraffic {
     held.destroy();
     const [pid] = await this.edge.pids();
     process.kill(pid!, 'SIGKILL');
+  }
+
+  /** The agents leave, as they do once the end of their apps has been scraped. */
+  loseAgents(): void {
+    for (const agent of this.#agents) {
+      agent.closeAllConnections();
+      agent.close();
+    }
   }
 
   async stop(): Promise<void> {

@@ -107,6 +107,20 @@ test('agents and exporters, each with a job of its own', () => {
   for (const { labels } of found) expect(labels).toMatchObject(whose);
 });
 
+test('exporters of one port on several machines stay apart', () => {
+  const exporters = ['10.0.0.1:9187', '[fd00::2]:9187', '10.0.0.1:9121'];
+  const shop = app({ instances: [{ id: 'aa01', host: '10.0.0.1', process: null, exporters }] });
+  const found = discover(
+    plan((p) => Object.assign(p, { apps: [shop] })),
+    'x:1',
+  ).slice(1);
+  expect(found.map(({ labels }) => labels.job)).toEqual([
+    'exporter 10.0.0.1:9187',
+    'exporter [fd00::2]:9187',
+    'exporter 9121',
+  ]);
+});
+
 test('an endpoint of some process groups is asked on their instances alone', () => {
   const instances = ['web', 'worker', null].map((process, i) => ({ id: `aa0${i}`, host: '10.0.0.1', process }));
   const found = (processes: string[]) =>

@@ -71,6 +71,14 @@ test.each([
   expect(fault?.reason).toBe('unreadable');
 });
 
+test('a report of something else is a fault, and ends nobody', async () => {
+  const lvs = fake(`echo '{"report":[{"vg":[{"vg_name":"vg0"}]}]}'`);
+  expect(await lvs.run(() => runLvs()).report).toEqual({
+    volumes: new Map(),
+    fault: { reason: 'unreadable', detail: 'this is not a report in JSON' },
+  });
+});
+
 test('of two volumes with one name neither is believed', () => {
   const { volumes, fault } = parseReport(
     report(row('vg0/a', '1'), row('vg0/b', '2'), row('vg0/a', '3'), row('vg0/a', '4')),
