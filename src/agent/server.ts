@@ -1,13 +1,10 @@
 /** The agent's HTTP server: GET and HEAD of `/metrics` and `/healthz`. */
 
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { contentType } from '../metrics/exposition.ts';
+import { createScraperServer } from '../metrics/scraper-server.ts';
 
-/** Scrapers hold one connection each. */
 const maxConnections = 32;
-const requestTimeout = 5_000;
-/** A scraper that reads nothing for so long gives its place back. */
-const idleTimeout = 30_000;
 
 export interface AgentServerOptions {
   page: () => Promise<string>;
@@ -17,9 +14,7 @@ export interface AgentServerOptions {
 
 /** Does not listen yet. */
 export function createAgentServer({ page, scraped }: AgentServerOptions): Server {
-  const server = createServer({ headersTimeout: requestTimeout, requestTimeout, maxHeaderSize: 8192 });
-  server.maxConnections = maxConnections;
-  server.timeout = idleTimeout;
+  const server = createScraperServer(maxConnections);
   server.on('request', async (request, response) => {
     const [path] = (request.url ?? '').split('?', 1);
     if (path !== '/metrics' && path !== '/healthz') return line(response, 404, 'not found');

@@ -27,6 +27,8 @@ export interface GatewayOptions extends AuthorizationOptions {
 /** A request's head, and all of it. */
 const headTimeout = 10_000;
 const requestTimeout = 20_000;
+/** How late they may be noticed. */
+const connectionsCheckingInterval = 1_000;
 const maxConnections = 4_096;
 /** Room for a head without its parameters, such as a long list of tokens. */
 const headSize = 32 * 1024;
@@ -40,6 +42,7 @@ export function createGateway(options: GatewayOptions): Server {
   const server = createServer({
     headersTimeout: headTimeout,
     requestTimeout,
+    connectionsCheckingInterval,
     maxHeaderSize: headSize + requestSize,
   });
   server.maxConnections = maxConnections;

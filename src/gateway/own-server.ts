@@ -1,16 +1,17 @@
 /** The gateway's own series and health, on an address of their own: its API is for strangers. */
 
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { Registry } from '@prometheus-io/client';
 import { contentType } from '../metrics/exposition.ts';
 import { renderRegistry } from '../metrics/process.ts';
+import { createScraperServer } from '../metrics/scraper-server.ts';
 
 const maxConnections = 128;
-const requestTimeout = 5_000;
 
 /** An HTTP server that does not listen yet. It answers `/metrics` and `/healthz`. */
 export function createOwnServer(register: Registry): Server {
-  const server = createServer({ headersTimeout: requestTimeout, requestTimeout }, async (request, response) => {
+  const server = createScraperServer(maxConnections);
+  server.on('request', async (request, response) => {
     if (request.url === '/metrics') {
       response.writeHead(200, { 'Content-Type': contentType }).end(await renderRegistry(register));
     } else {
@@ -18,6 +19,5 @@ export function createOwnServer(register: Registry): Server {
       response.end(request.url === '/healthz' ? 'ok\n' : 'not found\n');
     }
   });
-  server.maxConnections = maxConnections;
   return server;
 }

@@ -1,6 +1,6 @@
 /** The supervisor's HTTP server: what is scraped, and whether the edge serves. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
 import { contentType, type PageScope, render } from './exposition.ts';
 import type { Store } from './merge.ts';
+import { createScraperServer } from './scraper-server.ts';
 
 export interface ScrapeOptions {
   store: Store;
@@ -22,6 +23,8 @@ export interface ScrapeOptions {
   append: (scope: PageScope | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
   discover: (self: string | null) => TargetGroup[];
+  /** Milliseconds until a page must have been taken. */
+  pageTimeout?: number;
   /** Answers what belongs to the live page. @returns whether it did. */
   page: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
@@ -30,9 +33,8 @@ export interface ScrapeOptions {
 const maxScrapes = 8;
 /** Scrapers hold one connection each. */
 const maxConnections = 128;
-const requestTimeout = 5_000;
-/** A scraper that reads nothing for so long gives its place back. */
-const idleTimeout = 30_000;
+/** Longer than any scraper waits. One that takes a byte now and then would hold its place for ever. */
+const defaultPageTimeout = 60_000;
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
 
@@ -45,9 +47,7 @@ export function createScrapeServer(options: ScrapeOptions): Server {
     '/healthz': (_request, response) =>
       options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
   };
-  const server = createServer({ headersTimeout: requestTimeout, requestTimeout, maxHeaderSize: 8192 });
-  server.maxConnections = maxConnections;
-  server.timeout = idleTimeout;
+  const server = createScraperServer(maxConnections);
   server.on('request', async (request, response) => {
     try {
       if (options.page(request, response)) return;
@@ -68,7 +68,8 @@ export function createScrapeServer(options: ScrapeOptions): Server {
   return server;
 }
 
-function scrapeRoute({ store, scopeOf, beforeScrape, append }: ScrapeOptions): Route {
+function scrapeRoute(options: ScrapeOptions): Route {
+  const { store, scopeOf, beforeScrape, append, pageTimeout = defaultPageTimeout } = options;
   let scrapes = 0;
   return async (request, response, query) => {
     const org = query.get('org');
@@ -87,8 +88,9 @@ function scrapeRoute({ store, scopeOf, beforeScrape, append }: ScrapeOptions): R
       await beforeScrape();
       const page = Readable.from(pieces(render(store, scope), await append(scope)));
       response.writeHead(200, headers);
-      if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response);
-      else await pipeline(page, response);
+      const signal = AbortSignal.timeout(pageTimeout);
+      if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response, { signal });
+      else await pipeline(page, response, { signal });
     } finally {
       scrapes -= 1;
     }

@@ -182,6 +182,19 @@ test('scrapers that leave in the middle give their places back', async () => {
   await expect.poll(async () => (await get(port, '/metrics')).status, { timeout: 5000 }).toBe(200);
 });
 
+test('scrapers that take for ever give their places back', async () => {
+  const port = await start({ store: appsStore(3000), pageTimeout: 300 });
+  const sockets = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'));
+  for (const socket of sockets) {
+    socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'readable');
+    socket.read(1);
+    socket.on('error', () => {});
+  }
+  await expect.poll(async () => (await get(port, '/metrics')).status, { timeout: 10_000 }).toBe(200);
+  for (const socket of sockets) socket.destroy();
+});
+
 test('what is no HTTP is refused, and the server goes on', async () => {
   const port = await start();
   const socket = connect(port, '127.0.0.1');
