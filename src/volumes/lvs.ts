@@ -20,7 +20,8 @@ export interface LvsFault {
 
 /** By `group/volume`. With a fault there may be some all the same: one damaged group does not hide the others. */
 export interface LvsReport {
-  volumes: Map<string, LogicalVolume>;
+  /** Null: listed twice, so that nobody knows which one is meant. */
+  volumes: Map<string, LogicalVolume | null>;
   fault: LvsFault | null;
 }
 
@@ -123,25 +124,21 @@ function killGroup({ pid }: ChildProcess): void {
 
 /** Reads what `lvs` wrote. A row that cannot be read, or that names a volume a second time, is a fault; others hold. */
 export function parseReport(text: string): LvsReport {
-  const volumes = new Map<string, LogicalVolume>();
+  const volumes = new Map<string, LogicalVolume | null>();
   const rows = rowsOf(text);
   if (rows === null) return { volumes, fault: { reason: 'unreadable', detail: 'this is not a report in JSON' } };
   let fault: LvsFault | null = null;
-  const twice = new Set<string>();
   for (const row of rows) {
     const read = readRow(row);
     if (read === null) {
       fault ??= unreadable(row);
       continue;
     }
-    if (volumes.has(read.name)) {
-      twice.add(read.name);
-      fault ??= { reason: 'unreadable', detail: `${read.name} is listed twice` };
-    }
-    volumes.set(read.name, read.volume);
+    const { name, volume } = read;
+    // Two groups of one name, as after a disk was cloned.
+    if (volumes.has(name)) fault ??= { reason: 'unreadable', detail: `${name} is listed twice` };
+    volumes.set(name, volumes.has(name) ? null : volume);
   }
-  // Two groups of one name, as after a disk was cloned: nobody knows which one is meant.
-  for (const name of twice) volumes.delete(name);
   return { volumes, fault };
 }
 

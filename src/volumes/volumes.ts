@@ -94,7 +94,10 @@ export class Volumes {
     const readAt = this.#options.now();
     // Only a whole report says that a volume is gone.
     if (fault === null) this.#known.clear();
-    for (const [lv, volume] of volumes) this.#known.set(lv, { ...volume, readAt });
+    for (const [lv, volume] of volumes) {
+      if (volume === null) this.#known.delete(lv);
+      else this.#known.set(lv, { ...volume, readAt });
+    }
     const wrong = new Map<string, Reason>();
     if (fault === null) {
       for (const { lv } of this.#options.volumes())

@@ -83,7 +83,10 @@ test('of two volumes with one name neither is believed', () => {
   const { volumes, fault } = parseReport(
     report(row('vg0/a', '1'), row('vg0/b', '2'), row('vg0/a', '3'), row('vg0/a', '4')),
   );
-  expect([...volumes.keys()]).toEqual(['vg0/b']);
+  expect([...volumes]).toEqual([
+    ['vg0/a', null],
+    ['vg0/b', { size: 2, used: null }],
+  ]);
   expect(fault).toEqual({ reason: 'unreadable', detail: 'vg0/a is listed twice' });
 });
 

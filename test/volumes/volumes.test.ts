@@ -48,7 +48,7 @@ class World {
   }
 
   /** A page for which LVM is asked anew, and answers. */
-  async asked(rows: Record<string, LogicalVolume>, fault: LvsFault | null = null) {
+  async asked(rows: Record<string, LogicalVolume | null>, fault: LvsFault | null = null) {
     this.time += 10_000;
     const before = this.runs.length;
     const text = this.text();
@@ -57,7 +57,7 @@ class World {
     return parseExposition(await text);
   }
 
-  answer(rows: Record<string, LogicalVolume>, fault: LvsFault | null = null): void {
+  answer(rows: Record<string, LogicalVolume | null>, fault: LvsFault | null = null): void {
     const run = this.runs.at(-1)!;
     run.answer({ volumes: new Map(Object.entries(rows)), fault });
     run.leave();
@@ -224,4 +224,12 @@ test('one that runs is killed at the end', async () => {
   expect(world.runs[0]!.killed).toBe(true);
   world.answer({}, failed);
   await page;
+});
+
+test('a volume that is listed twice is shown no more, though it was known before', async () => {
+  const world = new World();
+  expect((await world.asked(whole)).get('fly_volume_size_bytes')).toHaveLength(2);
+  const fault = { reason: 'unreadable', detail: 'vg0/a is listed twice' } as const;
+  const page = await world.asked({ ...whole, [a.lv]: null }, fault);
+  expect(page.get('fly_volume_size_bytes')!.map(({ labels }) => labels.id)).toEqual([b.id]);
 });
