@@ -191,7 +191,7 @@ const rows: InstanceRow[] = [
     'fly_instance_cpu_throttle',
     'cgroup v2 cpu.stat throttled_usec',
     'centiseconds',
-    'Time that the instance had to wait because it had used up its baseline.',
+    'Time that the instance had to wait because it had used up its baseline, added up over its CPUs.',
     [],
     'rate(fly_instance_cpu_throttle[5m])',
   ),
