@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../config/address.ts';
 import { bindFault } from '../supervisor/listening-socket.ts';
 import type { End } from './app.ts';
@@ -53,7 +54,8 @@ export class Agent {
   /** Lets those who are being answered have the rest, for a short while; then as `close`. */
   async finish(): Promise<void> {
     const closed = once(this.#server, 'close');
-    // Idle connections are closed, too.
+    // Who has asked already is accepted in one turn of the event loop, and read in the next; only then is idle who is silent.
+    for (let turn = 0; turn < 3; turn++) await setImmediate();
     this.#server.close();
     const late = setTimeout(() => this.#server.closeAllConnections(), longestAnswer);
     await closed;
