@@ -154,6 +154,9 @@ describe.skipIf(missing !== null || !installed('victoriaMetrics'))('the whole sy
       organizations: { alpha: 1, beta: 2 },
       operator: 'alpha',
       workers: 2,
+      // Websockets live on over both flips, however slow the machine is.
+      drainTimeout: '60s',
+      websocketDrainTimeout: '5m',
       under: ['env', `PATH=${lvs.searchPath}`],
       ports: [80, 443, 5432],
       apps: [
