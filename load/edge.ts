@@ -13,7 +13,7 @@ import type { InstanceCounts } from './instance.ts';
 import { freePorts, ready, start, stop } from './processes.ts';
 
 const run = promisify(execFile);
-export const edgeProgram = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+export const edgeProgram = fileURLToPath(new URL('../bin/fly-edge.js', import.meta.url));
 const instanceProgram = fileURLToPath(new URL('instance.ts', import.meta.url));
 
 /** Name (its hostname is NAME.test), the lines of its concurrency section, and its instances. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { findProgram, ready, start, stop } from './processes.ts';
 
-const program = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const program = fileURLToPath(new URL('../bin/fly-edge.js', import.meta.url));
 const config = fileURLToPath(new URL('../config/edge.toml', import.meta.url));
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
+import { keepCompiled } from '../supervisor/compile-cache.ts';
 import { Predecessor } from '../supervisor/predecessor.ts';
 import type { Status } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -55,6 +56,7 @@ export async function serve(
     return exitCode.failed;
   }
   if (!stopping) notifySystemd(['READY=1', `MAINPID=${process.pid}`]);
+  keepCompiled();
   if (!stopping) announce(supervisor.status);
   await supervisor.ended;
   flushLogs();

@@ -1,8 +1,12 @@
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { control } from '../supervisor/control.ts';
 import { configOption, controlPath } from './config.ts';
 import { complain, exitCode } from './exit.ts';
+
+/** From src/cli in a checkout, from dist/cli in a package. */
+const launcher = fileURLToPath(new URL('../../bin/fly-edge.js', import.meta.url));
 
 export function upgradeCommand(program: Command): void {
   program
@@ -12,7 +16,7 @@ export function upgradeCommand(program: Command): void {
     .action(async ({ config }: { config: string }) => {
       const path = await controlPath(config);
       if (path === null) return void (process.exitCode = exitCode.usage);
-      const program: [string, string] = [process.execPath, resolve(process.argv[1]!)];
+      const program: [string, string] = [process.execPath, launcher];
       const response = await control(path, { command: 'upgrade', config: resolve(config), program });
       if (!response.ok) {
         for (const reason of response.reason.split('\n')) complain(reason);

@@ -1,5 +1,6 @@
 /** Entry of a worker process: joins the data path to the supervisor, the logs and the health checks. */
 
+import { flushCompileCache } from 'node:module';
 import { HealthChecker } from '../health/checker.ts';
 import { accessLog, eventLog, flushLogs, type Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
@@ -140,6 +141,9 @@ function end(code: number): void {
   flushLogs();
   process.exit(code);
 }
+
+// In a checkout: for the next worker, which then strips and compiles nothing. Node itself writes it at a process's end.
+flushCompileCache();
 
 let worker: Worker | null = null;
 

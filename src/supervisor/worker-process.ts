@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { TcpHandle } from '../proxy/listener/handle.ts';
+import { environmentWithCache } from './compile-cache.ts';
 import type { Colour, FromWorker, ToWorker } from './messages.ts';
 
 /**
@@ -56,6 +57,7 @@ export class WorkerProcess {
     // No inherited flags: a debugger's port or a test runner's loader is the supervisor's own.
     this.#child = fork(entry, [], {
       execArgv: [],
+      env: environmentWithCache(),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
