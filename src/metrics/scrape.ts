@@ -27,6 +27,8 @@ export interface ScrapeOptions {
   pageTimeout?: number;
   /** Answers what belongs to the live page. @returns whether it did. */
   page: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Answers whatever is asked, or returns false: another process may have taken over. */
+  forward?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** A page of a large edge is tens of MB while it is written: more at once than a few scrapers need is a mistake. */
@@ -50,7 +52,7 @@ export function createScrapeServer(options: ScrapeOptions): Server {
   const server = createScraperServer(maxConnections);
   server.on('request', async (request, response) => {
     try {
-      if (options.page(request, response)) return;
+      if (options.forward?.(request, response) || options.page(request, response)) return;
       const url = URL.parse(request.url ?? '', 'http://localhost');
       const route = url !== null && Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
       if (route === undefined) return line(response, 404, 'not found');
@@ -86,6 +88,8 @@ function scrapeRoute(options: ScrapeOptions): Route {
     scrapes += 1;
     try {
       await beforeScrape();
+      // Another process may have taken over meanwhile: the values here stand still.
+      if (options.forward?.(request, response)) return;
       const page = Readable.from(pieces(render(store, scope), await append(scope)));
       response.writeHead(200, headers);
       const signal = AbortSignal.timeout(pageTimeout);

@@ -1,25 +1,44 @@
-import type { Server } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import net, { type Socket } from 'node:net';
+import type { Address } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import type { PageScope } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
+import { reachable } from '../metrics/scrape-config.ts';
 import { pageRoute } from '../page/serve.ts';
 import type { Volumes } from '../volumes/volumes.ts';
+import { forward } from './forward.ts';
 import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 import { version } from './version.ts';
+
+/** Milliseconds that a connection may take to be answered by the successor, before this process leaves. */
+const longestAnswer = 1_000;
 
 /** The supervisor's HTTP server on a socket that can be handed over. */
 export class ScrapeEndpoint {
   readonly #server: Server;
   readonly #volumes: Volumes;
   #socket: ListeningSocket | null = null;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #connections = new Set<Socket>();
+  /** Those that were answered and wait for another request. */
+  readonly #idle = new Set<Socket>();
+  /** Where another process answers what is asked here from now on. */
+  #successor: Address | null = null;
 
   constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append' | 'page'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
     const append = async (scope?: PageScope) =>
       (await volumes.page(scope)) + (scope === undefined || scope.unowned ? await renderRegistry(register) : '');
-    this.#server = createScrapeServer({ ...options, append, page: pageRoute('live') });
+    this.#server = createScrapeServer({
+      ...options,
+      append,
+      page: pageRoute('live'),
+      forward: (request, response) => this.#forward(request, response),
+    });
+    this.#server.on('connection', (socket) => this.#track(socket));
+    this.#server.on('request', (request, response) => this.#answering(request.socket, response));
     this.#volumes = volumes;
   }
 
@@ -43,24 +62,59 @@ export class ScrapeEndpoint {
     });
   }
 
-  /** Leaves the scrapes to another process that has the socket; those that are being answered are finished. */
+  /**
+   * Leaves the scrapes to another process that has the socket. Those that are being answered are finished; what is asked later
+   * on a connection that was accepted here is asked there.
+   */
   suspend(): void {
-    this.#server.close();
+    const { address: host, port } = this.#socket!;
+    this.#successor = reachable({ host, port });
     this.#socket = null;
-    // A scraper that kept its connection would go on reading values that grow elsewhere.
-    this.#idle = setInterval(() => this.#server.closeIdleConnections(), 10);
+    // Not http.Server's own, which ends connections whose first request is still on its way.
+    net.Server.prototype.close.call(this.#server);
+    for (const socket of this.#idle) socket.destroy();
   }
 
   /** After `suspend`, when the other process is gone. */
   resume(plan: Plan): Promise<string | null> {
-    clearInterval(this.#idle);
+    this.#successor = null;
     return this.open(plan);
   }
 
+  /** After `suspend`: settled when all who had connected were answered, or have been given the time for it. */
+  async left(): Promise<void> {
+    const late = AbortSignal.timeout(longestAnswer);
+    while (this.#connections.size > 0 && !late.aborted) {
+      const [socket] = this.#connections;
+      await once(socket!, 'close', { signal: late }).catch(() => {});
+    }
+  }
+
   close(): void {
-    clearInterval(this.#idle);
     this.#server.close();
     this.#server.closeAllConnections();
     this.#volumes.close();
+  }
+
+  #track(socket: Socket): void {
+    this.#connections.add(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#idle.delete(socket);
+    });
+  }
+
+  #answering(socket: Socket, response: ServerResponse): void {
+    this.#idle.delete(socket);
+    response.once('close', () => {
+      if (this.#successor !== null) socket.destroySoon();
+      else if (!socket.destroyed) this.#idle.add(socket);
+    });
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#successor === null) return false;
+    forward(request, response, this.#successor);
+    return true;
   }
 }

@@ -383,6 +383,7 @@ export class Supervisor {
       for (const each of Object.values(this.#slots.series)) await each.flush();
       this.#successor?.send({ type: 'done' });
       await this.#successor?.released;
+      await this.#scrape.left();
     }
     // After whoever asked for it was answered.
     setImmediate(() => this.#close());
