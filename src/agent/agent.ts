@@ -51,7 +51,7 @@ export class Agent {
     return this.#reported.promise;
   }
 
-  /** Lets those who are being answered have the rest, for a short while; then as `close`. */
+  /** Stops listening. Those who are being answered have a short while for the rest. */
   async finish(): Promise<void> {
     const closed = once(this.#server, 'close');
     // Who has asked already is accepted in one turn of the event loop, and read in the next; only then is idle who is silent.
@@ -60,13 +60,6 @@ export class Agent {
     const late = setTimeout(() => this.#server.closeAllConnections(), longestAnswer);
     await closed;
     clearTimeout(late);
-  }
-
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
   }
 
   #write(page: Page): void {

@@ -30,7 +30,7 @@ export function demoCommand(program: Command): void {
       const { serve } = await import('./serve.ts');
       process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage));
       await storage?.stop();
-      await Promise.all(agents.map((agent) => agent.close()));
+      await Promise.all(agents.map((agent) => agent.finish()));
       // They end with their channel.
       for (const instance of instances) instance.disconnect();
     });

@@ -1,5 +1,5 @@
-import { longestQuote } from '../faults.ts';
-import { family, labels, type Page } from '../page.ts';
+import { family, type Page } from '../page.ts';
+import { readDevices } from './devices.ts';
 
 /** Fields 1 to 11 of the kernel's Documentation/admin-guide/iostats.rst. */
 const families = [
@@ -26,18 +26,5 @@ export function readDiskstats(
   fault: (reason: string) => void,
   excluded: (device: string) => boolean,
 ): void {
-  const seen = new Set<string>();
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const [, device, ...values] = form.exec(line) ?? [];
-    if (device === undefined || seen.has(device)) {
-      fault(`not understood: ${line.slice(0, longestQuote)}`);
-    } else if (!excluded(device)) {
-      seen.add(device);
-      const ofDevice = labels(['device', device]);
-      families.forEach((family, i) => {
-        page.add(family, values[i], ofDevice);
-      });
-    }
-  }
+  readDevices(text.split('\n'), form, families, page, fault, excluded);
 }
