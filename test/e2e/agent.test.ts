@@ -190,7 +190,8 @@ test.skipIf(noTerminal)('Ctrl-C reaches the app once, wherever its stdin is from
     process.on('SIGINT', () => { interrupts++; clearTimeout(end); end = setTimeout(() => process.exit(interrupts), 500); });
     setInterval(() => {}, 1000); console.log('up');`,
   );
-  const command = `${process.execPath} ${bin} agent --listen 127.0.0.1:${port} --linger 0s -- ${process.execPath} ${app}`;
+  // `exec`: the shell between would take Ctrl-C, too, and dash says 130 then, whatever the agent says.
+  const command = `exec ${process.execPath} ${bin} agent --listen 127.0.0.1:${port} --linger 0s -- ${process.execPath} ${app}`;
   for (const stdin of ['', '</dev/null']) {
     const terminal = spawn('script', ['-qec', `${command} ${stdin}`, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -311,7 +311,11 @@ lv = "vg0/lv1"
     };
     const all = await until(closed, 'all connections closed', 20_000);
     const in_ = async (org: 'alpha' | 'beta') => value(org, 'sum(fly_edge_tcp_disconnects_count)');
-    await until(async () => (await in_('alpha')) + (await in_('beta')) === all, 'the last scrape', 20_000);
+    await until(async () => (await in_('alpha')) + (await in_('beta')) === all, 'the last scrape of the edge', 20_000);
+    // The instances are scraped at moments of their own.
+    const answers = Object.values(seen.shop!).reduce((total, count) => total + count);
+    const told = async () => (await value('alpha', 'sum(app_answers_total)')) === answers;
+    await until(told, 'the last scrape of the instances', 20_000);
   }
 
   /** The samples of a selector as the storage has them, by `seriesKey` without the labels that discovery added. */
