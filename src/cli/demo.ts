@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { extname, relative } from 'node:path';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { formatAddress } from '../config/address.ts';
@@ -9,11 +9,11 @@ import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
 import { readPlan } from './config.ts';
 import { startAgents } from './demo-agents.ts';
+import { demoConfig } from './demo-config.ts';
 import { type DemoStorage, howToGetStorage, startStorage } from './demo-storage.ts';
 import { exitCode } from './exit.ts';
 import { freePort } from './free-port.ts';
 
-const config = fileURLToPath(new URL('../../config/edge.toml', import.meta.url));
 const instanceEntry = fileURLToPath(new URL(`./demo-instance${extname(import.meta.url)}`, import.meta.url));
 
 export function demoCommand(program: Command): void {
@@ -21,14 +21,16 @@ export function demoCommand(program: Command): void {
     .command('demo')
     .description('the edge in front of two demo instances, on this machine alone')
     .action(async () => {
-      const plan = await readPlan(config);
+      const config = demoConfig();
+      process.on('exit', config.remove);
+      const plan = await readPlan(config.file);
       if (plan === null) return void (process.exitCode = exitCode.usage);
       await moveToFreePorts(plan);
       const instances = await Promise.all(upstreams(plan).map(startInstance));
       const agents = await startAgents(plan);
       const storage = await startStorage(plan);
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage));
+      process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage, config.shown));
       await storage?.stop();
       await Promise.all(agents.map((agent) => agent.finish()));
       // They end with their channel.
@@ -60,7 +62,7 @@ async function startInstance({ instance, host, port }: UpstreamPlan): Promise<Ch
   return child;
 }
 
-function announce(plan: Plan, status: Status, storage: DemoStorage | null): void {
+function announce(plan: Plan, status: Status, storage: DemoStorage | null, file: string): void {
   const urls = status.listeners.map(({ key, address, port }) => {
     const tls = plan.listeners.find((listener) => listener.key === key)?.wire === 'tls';
     // By name, since no client sends SNI for an address (RFC 6066 3).
@@ -70,7 +72,6 @@ function announce(plan: Plan, status: Status, storage: DemoStorage | null): void
   const secure = urls.find(({ tls }) => tls)?.url;
   const page = `http://${authority(status.metrics)}/`;
   const metrics = `${page}metrics`;
-  const file = relative(process.cwd(), config);
   process.stdout.write(
     `fly-edge ${status.version} in front of ${upstreams(plan).length} demo instances. Open:
 

@@ -1,4 +1,4 @@
-/** A copy of the program that a test may break, and the edges that run from it. */
+/** Where the program may be, and the edges that run from there. */
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,18 +11,54 @@ import { type Config, type Ended, type Program, start } from '../cli/helpers.ts'
 import { type Page, parseExposition } from './exposition.ts';
 import { until } from './until.ts';
 
-const project = fileURLToPath(new URL('../..', import.meta.url));
+export const project = fileURLToPath(new URL('../..', import.meta.url));
 
-export class Installation {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'fly-edge-installed-'));
+/** The program in some folder, as it is started from there. */
+export class Installed {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** @param node the binary that starts it, this one if it is left out. Ended with the test. */
+  start(args: string[], node?: string): Program {
+    return start(args, node, join(this.folder, 'bin/fly-edge.js'));
+  }
+
+  /** Runs a command to its end. */
+  run(...args: string[]): Promise<Ended> {
+    return this.start(args).ended;
+  }
+
+  /** An edge that serves. Whatever supervisor leads it then is ended with the test. */
+  async serve(config: Config, node?: string): Promise<RunningEdge> {
+    const program = this.start(['run', '--config', config.file], node);
+    const edge = new RunningEdge(program, config);
+    onTestFinished(() => edge.end());
+    await until(
+      () => {
+        if (program.process.exitCode !== null) throw new Error(program.stderr);
+        return program.stderr.includes('the slot serves');
+      },
+      'the edge serves',
+      30_000,
+    );
+    return edge;
+  }
+}
+
+/** A copy of the checkout that a test may break. */
+export class Installation extends Installed {
   readonly #broken = new Map<string, string>();
 
   /** Removed with the test. */
   constructor() {
+    super(mkdtempSync(join(tmpdir(), 'fly-edge-installed-')));
     for (const name of ['bin', 'src', 'package.json'])
       cpSync(join(project, name), this.#path(name), { recursive: true });
     symlinkSync(join(project, 'node_modules'), this.#path('node_modules'));
-    onTestFinished(() => rmSync(this.#folder, { recursive: true }));
+    onTestFinished(() => rmSync(this.folder, { recursive: true }));
   }
 
   /** Replaces text in a file. Throws when it is not there. */
@@ -39,33 +75,8 @@ export class Installation {
     this.#broken.clear();
   }
 
-  /** Runs a command to its end. */
-  run(...args: string[]): Promise<Ended> {
-    return this.#start(args).ended;
-  }
-
-  /** An edge that serves. Whatever supervisor leads it then is ended with the test. */
-  async serve(config: Config): Promise<RunningEdge> {
-    const program = this.#start(['run', '--config', config.file]);
-    const edge = new RunningEdge(program, config);
-    onTestFinished(() => edge.end());
-    await until(
-      () => {
-        if (program.process.exitCode !== null) throw new Error(program.stderr);
-        return program.stderr.includes('the slot serves');
-      },
-      'the edge serves',
-      30_000,
-    );
-    return edge;
-  }
-
-  #start(args: string[]): Program {
-    return start(args, process.execPath, this.#path('bin/fly-edge.js'));
-  }
-
   #path(name: string): string {
-    return join(this.#folder, name);
+    return join(this.folder, name);
   }
 }
 
