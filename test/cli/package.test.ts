@@ -103,10 +103,11 @@ describe('its commands', () => {
     expect(printed).toBe(`${program.manifest.version}\n`);
   });
 
-  test('check, with the configuration that comes with it', async () => {
-    const { code, stdout, stderr } = await program.run('check', '--config', join(program.folder, 'config/edge.toml'));
+  test('check', async () => {
+    const { file } = await config(9);
+    const { code, stdout, stderr } = await program.run('check', '--config', file);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('1 app, 2 instances');
+    expect(stdout).toContain('1 app, 1 instance');
   });
 
   test('an edge from start to stop', async () => {
