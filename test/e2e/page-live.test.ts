@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import { chromiumInstalled, expectClean, type Visit, visit } from '../helpers/browser.ts';
+import { chromiumInstalled, current, expectClean, type Visit, visit } from '../helpers/browser.ts';
 import { Edge, service } from '../helpers/edge.ts';
 import { type Page, parseExposition, sum } from '../helpers/exposition.ts';
 import { HttpInstance } from '../helpers/instances.ts';
@@ -42,8 +42,6 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
     };
     return { edge, held, stop, release };
   }
-
-  const current = (seen: Visit) => seen.page.waitForSelector('body[data-state=current]');
 
   /** From the scrapes that the page got: what it must say at a time of its own. */
   async function expected(seen: Visit, time: number) {
