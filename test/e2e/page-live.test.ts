@@ -150,6 +150,23 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
     expect((await seen.headlines()).time).toBeGreaterThanOrEqual(time);
   });
 
+  test('of an edge that is gone, what is remembered can still be chosen from', async () => {
+    const { edge, stop } = await start();
+    const seen = await visit(`${edge.metricsUrl}/`);
+    await current(seen);
+    const share = async () => (await seen.headlines()).values.requests;
+    for (let i = 0; i < 20; i++) await httpGet(edge.port(), '/404', 'blog.test');
+    await until(async () => ((await share()) ?? 0) > 0, 'requests on the page');
+    await stop();
+    await seen.page.waitForSelector('body[data-state=stale]');
+    expect(await share()).toBeGreaterThan(0);
+    await seen.page.getByLabel('App').selectOption('shop');
+    await until(async () => (await share()) === 0, 'the other app’s requests to be gone');
+    expect(await seen.page.getByRole('alert').textContent()).not.toContain('choice before');
+    await seen.page.getByLabel('App').selectOption('blog');
+    await until(async () => ((await share()) ?? 0) > 0, 'its requests to be there again');
+  });
+
   test('a page that is hidden asks for nothing', async () => {
     const { edge } = await start();
     const seen = await visit(`${edge.metricsUrl}/`);

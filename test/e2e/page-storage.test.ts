@@ -96,4 +96,41 @@ describe.skipIf(!available)('the page of the gateway', () => {
     }
     await expectClean(seen);
   });
+
+  const usual = 'Final responses to clients, the edge’s own included.';
+  /** What a panel says below its heading. */
+  const help = ({ page }: Visit, panel = 'responses') => page.locator(`#panel-${panel} > .help`).textContent();
+
+  test('a choice that a dead storage tier cannot answer is not what is drawn; it is as soon as the tier is back', async () => {
+    const { storage, gateway } = await start();
+    await fill(storage, 15);
+    const seen = await opened(gateway, '#span=300');
+    await until(async () => ((await seen.headlines()).values.requests ?? 0) > 0, 'requests on the page');
+    storage.kill();
+    await seen.page.waitForSelector('body[data-state=stale]');
+    const banner = () => seen.page.locator('#banner').textContent();
+    const before = 'all apps, all regions, last 5 min';
+    const told = () => Promise.all([banner(), help(seen), help(seen, 'concurrency')]);
+
+    await seen.page.getByLabel('Region').selectOption('lab');
+    const [said, ...panels] = await told();
+    expect(said).toMatch(
+      new RegExp(`What you see is from \\d\\d:\\d\\d:\\d\\d, of the choice before: ${before}\\. Trying again\\.$`),
+    );
+    expect(panels).toEqual([`Of the choice before: ${before}.`, `Of the choice before: ${before}.`]);
+    // What had nothing to show says nothing of the new choice either.
+    expect(await seen.page.locator('#panel-volume-used .note').textContent()).toBe('Not asked yet for what is chosen.');
+    // Chosen back: that is what is drawn.
+    await seen.page.getByLabel('Region').selectOption('all regions');
+    expect(await banner()).not.toContain('choice before');
+    expect(await help(seen)).toBe(usual);
+
+    // Of a week the page looks once a minute; not while nobody answers.
+    await seen.page.locator('select[name=time]').selectOption('last 7 days');
+    expect(await banner()).toContain(before);
+    await storage.restart();
+    await until(async () => (await help(seen)) === usual, 'the week to be drawn', 20_000);
+    await current(seen);
+    expect(await seen.page.locator('#banner').isHidden()).toBe(true);
+  });
 });

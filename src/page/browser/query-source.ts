@@ -50,6 +50,7 @@ export class QuerySource implements Source {
   ];
   readonly span = 15 * minute;
   readonly remark = '';
+  readonly remembered = null;
   readonly since = null;
   readonly #url: string;
   readonly #token: string;
