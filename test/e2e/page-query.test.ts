@@ -60,7 +60,7 @@ describe.skipIf(!available)('the page of the gateway', () => {
     const queries = {
       requests: `sum(${responses})`,
       errors: `sum(rate(fly_edge_http_responses_count{status=~"5.."}[30s])) / sum(${responses})`,
-      p99: 'histogram_quantile(0.99, sum by (le) (rate(fly_edge_http_response_time_seconds_bucket[30s])))',
+      p99: 'histogram_quantile(0.99, sum by (le) (increase_pure(fly_edge_http_response_time_seconds_bucket[30s])))',
       open: 'sum(fly_edge_tcp_connects_count) - sum(fly_edge_tcp_disconnects_count)',
     };
     // So that there are numbers in this half minute.
