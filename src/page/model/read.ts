@@ -60,8 +60,8 @@ export function toQuery(read: Read | Expression, selection: Selection, window: n
   }
   const { as, by, combine = 'sum' } = read;
   const series = `${read.metric}${selector(read, selection)}`;
-  const inner =
-    as === 'value' ? series : read.late ? lateRate(series, selection, window) : `rate(${series}[${window}s])`;
+  const rate = read.late ? lateRate(series, by, selection, window) : `rate(${series}[${window}s])`;
+  const inner = as === 'rate' ? rate : series;
   const query = by.length === 0 ? `${combine}(${inner})` : `${combine} by (${by.join(', ')}) (${inner})`;
   if (read.top === undefined) return query;
   const rest = read.sumless ? '' : `, ${quote(`${by.at(-1)}=${others}`)}`;
@@ -70,12 +70,13 @@ export function toQuery(read: Read | Expression, selection: Selection, window: n
 
 /**
  * `rate` needs a series twice, and misses what it came with. An edge that was scraped when the window began, and had no such
- * series, was at 0: that it was scraped is known by a series that each one has from the start.
+ * series, was at 0: that it was scraped is known by a series that each one has from the start. The sums come first: engines make
+ * them one series at a time, and would hold all at once for the `and`.
  */
-function lateRate(series: string, selection: Selection, window: number): string {
-  const matchers = matchersOf({ region: selection.region }).join(',');
-  const scraped = `fly_edge_tcp_connects_count{${matchers}} offset ${window}s`;
-  return `(increase_pure(${series}[${window}s]) and on (region, host) ${scraped}) / ${window}`;
+function lateRate(series: string, by: readonly string[], { region }: Selection, window: number): string {
+  const grown = `sum by (${[...new Set([...by, 'region', 'host'])].join(', ')}) (increase_pure(${series}[${window}s]))`;
+  const known = `count by (region, host) (fly_edge_tcp_connects_count{${matchersOf({ region }).join(',')}} offset ${window}s)`;
+  return `(${grown} and on (region, host) ${known}) / ${window}`;
 }
 
 function selector({ metric, by, where = {} }: Read, selection: Selection): string {
