@@ -1,5 +1,6 @@
 /** A whole dashboard, as Grafana reads it from a file: variables, links, rows, and a place for each panel. */
 
+import type { Annotation, Dashboard, Row as Heading, Variable } from './grafana.ts';
 import { datasource, type Panel } from './panel.ts';
 import { increase, leastInterval, sum } from './queries.ts';
 import { seriesOf } from './selectors.ts';
@@ -27,7 +28,16 @@ export interface Page {
 const schemaVersion = 39;
 const columns = 24;
 
-export const dashboard = ({ name, title, description, variables, variablesFrom, rows }: Page): object => ({
+export const dashboard = ({ variables, variablesFrom, rows, ...page }: Page): object => ({
+  ...shell(page),
+  annotations: { list: [flips] },
+  templating: {
+    list: [datasourceVariable, ...variables.map((label, i) => variable(label, variables.slice(0, i), variablesFrom))],
+  },
+  panels: placed(rows),
+});
+
+const shell = ({ name, title, description }: Pick<Page, 'name' | 'title' | 'description'>): Dashboard => ({
   uid: `fly-edge-${name}`,
   title,
   description,
@@ -51,17 +61,12 @@ export const dashboard = ({ name, title, description, variables, variablesFrom, 
       targetBlank: false,
     },
   ],
-  annotations: { list: [flips] },
-  templating: {
-    list: [datasourceVariable, ...variables.map((label, i) => variable(label, variables.slice(0, i), variablesFrom))],
-  },
-  panels: placed(rows),
 });
 
 const flipped = `${sum('host, result', increase('fly_slot_flips_count'))} > 0`;
 
 /** Every dashboard shows when the slots were flipped: what changed then may have changed because of it. */
-const flips = {
+const flips: Annotation = {
   name: 'Flips',
   enable: true,
   iconColor: 'blue',
@@ -78,7 +83,7 @@ const flips = {
   tagKeys: 'host,result',
 };
 
-const datasourceVariable = {
+const datasourceVariable: Variable = {
   type: 'datasource',
   name: 'datasource',
   label: 'Data source',
@@ -91,7 +96,7 @@ const datasourceVariable = {
 };
 
 /** @param before the variables that narrow its choice. */
-function variable(label: string, before: string[], from: string): object {
+function variable(label: string, before: string[], from: string): Variable {
   const { name } = seriesOf(from);
   const matchers = before.map((each) => `${each}=~"$${each}"`).join(',');
   const query = `label_values(${name}${matchers === '' ? '' : `{${matchers}}`}, ${label})`;
@@ -130,7 +135,7 @@ function placed(rows: Row[]): object[] {
   let id = 0;
   let y = 0;
   for (const { title, collapsed = false, panels } of rows) {
-    const heading = { type: 'row', id: ++id, title, collapsed, gridPos: { x: 0, y: y++, w: columns, h: 1 } };
+    const heading: Heading = { type: 'row', id: ++id, title, collapsed, gridPos: { x: 0, y: y++, w: columns, h: 1 } };
     let top = y;
     let x = 0;
     let height = 0;

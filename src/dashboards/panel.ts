@@ -1,5 +1,6 @@
 /** What all of Grafana's panels have: queries, a unit, and what the catalogue says of their series. */
 
+import type { FieldConfig, Options, Transformation } from './grafana.ts';
 import { leastInterval, type Query } from './queries.ts';
 import { seriesIn } from './selectors.ts';
 import { rateUnit, valueUnit } from './units.ts';
@@ -9,14 +10,14 @@ export const datasource = { type: 'prometheus', uid: '${datasource}' };
 
 /** A panel without its place. */
 export interface Panel {
-  type: string;
+  type: keyof Options;
   title: string;
   description: string;
   datasource: typeof datasource;
   targets: object[];
-  fieldConfig: { defaults: Record<string, unknown>; overrides: object[] };
+  fieldConfig: FieldConfig;
   options: object;
-  transformations?: object[];
+  transformations?: Transformation[];
   /** Of 24 columns. */
   width: number;
   height: number;
@@ -43,7 +44,7 @@ export interface PanelOptions {
 }
 
 /** Without options of its type. */
-export function base(type: string, title: string, queries: Query[], options: PanelOptions): Panel {
+export function base(type: keyof Options, title: string, queries: Query[], options: PanelOptions): Panel {
   const { unit, text, width = 8, height = 8 } = options;
   const [first] = seriesIn(queries[0].expr);
   // Of a histogram it is mostly the seconds that are shown.

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import { chromiumInstalled, expectClean, type Visit, visit } from '../helpers/browser.ts';
+import { chromiumInstalled, current, expectClean, type Visit, visit } from '../helpers/browser.ts';
 import { Edge, service } from '../helpers/edge.ts';
 import { type Page, parseExposition, sum } from '../helpers/exposition.ts';
 import { HttpInstance } from '../helpers/instances.ts';
@@ -42,8 +42,6 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
     };
     return { edge, held, stop, release };
   }
-
-  const current = (seen: Visit) => seen.page.waitForSelector('body[data-state=current]');
 
   /** From the scrapes that the page got: what it must say at a time of its own. */
   async function expected(seen: Visit, time: number) {
@@ -150,6 +148,23 @@ describe.skipIf(!chromiumInstalled())('the live page', () => {
       /^The edge does not answer since \d\d:\d\d:\d\d: .*\. What you see is from \d\d:\d\d:\d\d\. Trying again\.$/,
     );
     expect((await seen.headlines()).time).toBeGreaterThanOrEqual(time);
+  });
+
+  test('of an edge that is gone, what is remembered can still be chosen from', async () => {
+    const { edge, stop } = await start();
+    const seen = await visit(`${edge.metricsUrl}/`);
+    await current(seen);
+    const share = async () => (await seen.headlines()).values.requests;
+    for (let i = 0; i < 20; i++) await httpGet(edge.port(), '/404', 'blog.test');
+    await until(async () => ((await share()) ?? 0) > 0, 'requests on the page');
+    await stop();
+    await seen.page.waitForSelector('body[data-state=stale]');
+    expect(await share()).toBeGreaterThan(0);
+    await seen.page.getByLabel('App').selectOption('shop');
+    await until(async () => (await share()) === 0, 'the other app’s requests to be gone');
+    expect(await seen.page.getByRole('alert').textContent()).not.toContain('choice before');
+    await seen.page.getByLabel('App').selectOption('blog');
+    await until(async () => ((await share()) ?? 0) > 0, 'its requests to be there again');
   });
 
   test('a page that is hidden asks for nothing', async () => {

@@ -1,24 +1,20 @@
 /** The storage engine dies, hangs on, comes back: what the gateway's clients see of it. */
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pino from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { freePorts } from '../../load/processes.ts';
-import { loadPlan } from '../../src/config/load.ts';
-import type { GatewayPlan, Plan } from '../../src/config/plan.ts';
 import type { QuarantineOptions } from '../../src/gateway/quarantine.ts';
-import { type RunningGateway, startGateway } from '../../src/gateway/start.ts';
+import type { RunningGateway } from '../../src/gateway/start.ts';
 import { startChain } from '../helpers/chain.ts';
-import { edgeProgram } from '../helpers/edge.ts';
 import { parseExposition, sum } from '../helpers/exposition.ts';
+import { startLoneGateway } from '../helpers/lone-gateway.ts';
 import { mutate } from '../helpers/mutate.ts';
 import { memoryOf, resetPeak } from '../helpers/processes.ts';
 import { seeded } from '../helpers/random.ts';
-import { installed, programs, Storage } from '../helpers/storage.ts';
+import { installed, Storage } from '../helpers/storage.ts';
 import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
@@ -50,59 +46,21 @@ describe.skipIf(!installed('victoriaMetrics'))('the engine', () => {
 
   /** @param own whether the gateway starts the engine. */
   async function start(own: boolean, storage: string, quarantine?: QuarantineOptions): Promise<Gateway> {
-    const folder = mkdtempSync(join(tmpdir(), 'fly-edge-resilience-'));
-    closers.push(() => rmSync(folder, { recursive: true }));
-    const [listen, metrics, edge] = await freePorts(3);
-    const file = join(folder, 'edge.toml');
-    writeFileSync(
-      file,
-      `region = "lab"
-host = "2bc3"
-[metrics]
-listen = "127.0.0.1:${edge}"
-[[organizations]]
-slug = "alpha"
-id = 1
-[[organizations]]
-slug = "beta"
-id = 2
-[gateway]
-listen = "127.0.0.1:${listen}"
-metrics = "127.0.0.1:${metrics}"
-storage = "${storage}"
-`,
-    );
-    const { plan } = await loadPlan(file);
-    const engine = {
-      program: programs.victoriaMetrics,
-      folder: join(folder, 'engine'),
-      interval: 15,
-      args: ['-search.latencyOffset=1ms', '-memory.allowedBytes=64MB'],
-    };
-    const running = await startGateway({
-      plan: plan as Plan & { gateway: GatewayPlan },
-      log: pino({ enabled: false }),
-      engine: own ? engine : null,
-      ...(quarantine && { quarantine }),
-    });
-    if ('fault' in running) throw new Error(running.fault);
-    closers.push(() => running.stop());
-    const args = [edgeProgram, 'tokens', 'create', 'full', '--config', file];
-    const authorization = execFileSync(process.execPath, args, {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
+    const organizations = ['alpha', 'beta'];
+    const lone = await startLoneGateway({ storage, organizations, engine: own, quarantine });
+    closers.push(() => lone.stop());
+    const { running, token } = lone;
     const gateway: Gateway = {
       running,
       storage,
       pid: () => running.enginePid,
       async count(series) {
-        return sum(parseExposition(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()), series);
+        return sum(parseExposition(await (await fetch(`${lone.own}/metrics`)).text()), series);
       },
       async ask(org, query) {
-        const response = await fetch(`http://127.0.0.1:${listen}/prometheus/${org}/api/v1/query`, {
+        const response = await fetch(`${lone.url}/prometheus/${org}/api/v1/query`, {
           method: 'POST',
-          headers: { authorization },
+          headers: { authorization: token },
           body: new URLSearchParams({ query }),
         });
         const body = await response.text();

@@ -100,3 +100,13 @@ export async function expectClean({ page, requests, problems }: Visit): Promise<
   expect(await page.evaluate('book.violations')).toEqual([]);
   expect(problems).toEqual([]);
 }
+
+/** What is shown is from now. */
+export const current = ({ page }: Visit): Promise<unknown> => page.waitForSelector('body[data-state=current]');
+
+/** On the gateway's page. */
+export async function signIn({ page }: Visit, org: string, token: string): Promise<void> {
+  await page.getByLabel('Organization').fill(org);
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Show' }).click();
+}

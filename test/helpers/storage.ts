@@ -23,6 +23,11 @@ export interface Result {
   value: [number, string];
 }
 
+export interface Line {
+  metric: Record<string, string>;
+  values: [number, string][];
+}
+
 export class Storage {
   /** Without path: `http://127.0.0.1:PORT`. */
   readonly url: string;
@@ -91,6 +96,15 @@ export class Storage {
     const asked = new URLSearchParams({ query, nocache: '1', ...parameters });
     const response = await fetch(`${this.url}/api/v1/query?${asked}`);
     const body = (await response.json()) as { status: string; error?: string; data: { result: Result[] } };
+    if (body.status !== 'success') throw new Error(`${query}: ${body.error}`);
+    return body.data.result;
+  }
+
+  /** What it gives from `start` to `end`, a point every `step` seconds. */
+  async range(query: string, start: number, end: number, step: number): Promise<Line[]> {
+    const parameters = { query, start: String(start), end: String(end), step: String(step), nocache: '1' };
+    const response = await fetch(`${this.url}/api/v1/query_range?${new URLSearchParams(parameters)}`);
+    const body = (await response.json()) as { status: string; error?: string; data: { result: Line[] } };
     if (body.status !== 'success') throw new Error(`${query}: ${body.error}`);
     return body.data.result;
   }

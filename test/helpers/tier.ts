@@ -51,15 +51,19 @@ ${keys}`;
 
   /** `FlyV1 fm2_…`, to read an organization's series. */
   token(org: string, file: string): string {
-    const args = ['tokens', 'create', 'readonly', '-o', org, '--config', file];
-    return execFileSync(process.execPath, [edgeProgram, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
+    return createToken(file, 'readonly', '-o', org);
   }
 
   async stop(): Promise<void> {
     if (this.process !== null) await stop(this.process, 20_000);
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+/** What `fly-edge tokens create` prints. @param file edge.toml. */
+export function createToken(file: string, ...args: string[]): string {
+  return execFileSync(process.execPath, [edgeProgram, 'tokens', 'create', ...args, '--config', file], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim();
 }

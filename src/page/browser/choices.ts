@@ -26,6 +26,16 @@ export function writeChosen({ app, region, span }: Chosen): void {
   history.replaceState(null, '', `#${fragment}`);
 }
 
+/** In words. */
+export function described({ app, region, instance, span }: Chosen, spans: readonly Span[]): string {
+  return [
+    app === undefined ? 'all apps' : app === '' ? 'no app' : `app ${app}`,
+    region === undefined ? 'all regions' : region === '' ? 'no region' : `region ${region}`,
+    ...(instance === undefined ? [] : [`instances with ${instance}`]),
+    `last ${spans.find(({ seconds }) => seconds === span)!.label}`,
+  ].join(', ');
+}
+
 /** A labelled list; `all` stands for no choice. Values may be anything, the empty string too. */
 export class Choice {
   readonly root: HTMLLabelElement;
@@ -57,3 +67,14 @@ export class Choice {
 
 export const named = (values: Choices['apps'], unnamed: string) =>
   values.map((value) => ({ value, label: value === '' ? unnamed : value }));
+
+/** Of many instances, those whose ids hold what is typed. */
+export function instanceFilter(changed: (part: string | undefined) => void): HTMLElement {
+  const input = element('input', { type: 'search', name: 'instance', spellcheck: 'false', autocomplete: 'off' });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  input.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => changed(input.value.trim() || undefined), 200);
+  });
+  return element('label', {}, element('span', {}, 'Instances with'), input);
+}

@@ -39,6 +39,10 @@ export class LiveSource implements Source {
     return !('promql' in read);
   }
 
+  get remembered(): number | null {
+    return this.#store.time;
+  }
+
   get since(): number | null {
     return this.#store.since;
   }

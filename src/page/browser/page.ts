@@ -6,7 +6,7 @@ import { sections } from '../model/panels.ts';
 import { toQuery } from '../model/read.ts';
 import type { Table } from '../model/table.ts';
 import * as banner from './banner.ts';
-import { Choice, type Chosen, named, readChosen, writeChosen } from './choices.ts';
+import { Choice, type Chosen, described, instanceFilter, named, readChosen, writeChosen } from './choices.ts';
 import { now } from './clock.ts';
 import { byId, element } from './dom.ts';
 import { Failure } from './failure.ts';
@@ -16,6 +16,8 @@ import type { Choices, Source } from './source.ts';
 
 /** Seconds between two looks at which apps there are. */
 const choicesInterval = 30;
+/** Seconds until the next try while there is no answer. */
+const retryInterval = 5;
 /** Seconds that a chart shows at least, when there is not more yet. */
 const shortest = 60;
 /** Panels that are so many pixels away are drawn already. */
@@ -28,6 +30,8 @@ export class Page {
   readonly #controls: { app: Choice; region: Choice; span: Choice };
   #choices: Choices = { apps: [], regions: [] };
   #choicesAt = -Infinity;
+  /** The choice that the numbers at the top are of, in words; null: there are none yet. */
+  #drawn: string | null = null;
   /** Of the look that is under way. */
   #look = new AbortController();
   /** Ends the pause between two looks; null while one is under way. */
@@ -41,6 +45,7 @@ export class Page {
     const choose = (change: Partial<Chosen>) => {
       Object.assign(this.#chosen, change);
       writeChosen(this.#chosen);
+      this.#tellChoice();
       this.again();
     };
     this.#controls = {
@@ -61,6 +66,8 @@ export class Page {
   async run(): Promise<string> {
     for (;;) {
       const look = (this.#look = new AbortController());
+      this.#appeared = false;
+      let pause = this.#source.interval(this.#chosen.span);
       try {
         await this.#update(look.signal);
       } catch (error) {
@@ -68,8 +75,11 @@ export class Page {
         if (!(error instanceof Failure)) throw error;
         if (error.kind === 'unauthorized') return error.message;
         banner.stale(now(), this.#source.name, error.message);
+        const { remembered } = this.#source;
+        if (remembered !== null) await this.#draw(remembered, look.signal);
+        pause = Math.min(pause, retryInterval);
       }
-      if (!this.#appeared) await this.#pause();
+      if (!this.#appeared) await this.#pause(pause);
     }
   }
 
@@ -80,23 +90,42 @@ export class Page {
   }
 
   async #update(signal: AbortSignal): Promise<void> {
-    this.#appeared = false;
     const time = await this.#source.refresh(signal);
+    await this.#draw(time, signal);
+    signal.throwIfAborted();
+    banner.current(time, this.#source.name, this.#source.remark);
+  }
+
+  async #draw(time: number, signal: AbortSignal): Promise<void> {
+    const choice = this.#choice;
     const tables = await this.#tables(headlineReads, true);
+    if (signal.aborted) return;
     showHeadlines(headlines(tables), time);
+    this.#drawn = choice;
+    this.#tellChoice();
     if (time - this.#choicesAt >= choicesInterval || this.#choices.apps.length === 0) {
       this.#choices = await this.#source.choices();
       this.#choicesAt = time;
       this.#showChoices();
     }
     await Promise.all(this.#panels.filter(({ visible }) => visible).map((panel) => this.#show(panel, time, signal)));
-    signal.throwIfAborted();
-    banner.current(time, this.#source.name, this.#source.remark);
+  }
+
+  get #choice(): string {
+    return described(this.#chosen, this.#source.spans);
+  }
+
+  /** What is drawn of another choice than the one that holds says so. */
+  #tellChoice(): void {
+    const choice = this.#choice;
+    banner.choice(this.#drawn === choice ? null : this.#drawn);
+    for (const panel of this.#panels) panel.chosen(choice);
   }
 
   async #show(shown: PanelElement, time: number, signal: AbortSignal): Promise<void> {
     const { panel } = shown;
     const { span } = this.#chosen;
+    const choice = this.#choice;
     try {
       const view = panel.view(await this.#tables(panel.reads, panel.now === true));
       if (signal.aborted) return;
@@ -107,10 +136,11 @@ export class Page {
         view,
         { from: Math.max(to - span, Math.min(this.#source.since ?? 0, to - shortest)), to },
         texts.join('; '),
+        choice,
       );
     } catch (error) {
       if (!(error instanceof Failure && error.kind === 'refused')) throw error;
-      shown.note(`This cannot be shown: ${error.message}.`);
+      if (!signal.aborted) shown.note(`This cannot be shown: ${error.message}.`, choice);
     }
   }
 
@@ -128,10 +158,10 @@ export class Page {
   }
 
   /** Until the next look. Nobody looks at a hidden page. */
-  async #pause(): Promise<void> {
+  async #pause(seconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    const timer = setTimeout(resolve, this.#source.interval(this.#chosen.span) * 1000);
+    const timer = setTimeout(resolve, seconds * 1000);
     await promise;
     clearTimeout(timer);
     this.#wake = null;
@@ -164,7 +194,7 @@ export class Page {
           'header',
           {},
           element('h2', { id: `title-${id}` }, title),
-          ...(id === 'instances' ? [filter(choose)] : []),
+          ...(id === 'instances' ? [instanceFilter((instance) => choose({ instance }))] : []),
         ),
         element('div', { class: 'panels' }, ...shown.map(({ root }) => root)),
         ...(missing.length === 0 ? [] : [element('p', { class: 'note' }, elsewhere(missing))]),
@@ -185,14 +215,3 @@ export class Page {
 
 const elsewhere = (titles: readonly string[]): string =>
   `From the storage tier alone: ${titles.join(', ')}. The gateway’s page shows them.`;
-
-/** Of many instances, those whose ids hold what is typed. */
-function filter(choose: (change: Partial<Chosen>) => void): HTMLElement {
-  const input = element('input', { type: 'search', name: 'instance', spellcheck: 'false', autocomplete: 'off' });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  input.addEventListener('input', () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => choose({ instance: input.value.trim() || undefined }), 200);
-  });
-  return element('label', {}, element('span', {}, 'Instances with'), input);
-}

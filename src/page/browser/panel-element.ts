@@ -25,6 +25,10 @@ export class PanelElement {
   readonly #button: HTMLButtonElement;
   readonly #chart: Chart;
   #view: View | null = null;
+  /** The choice that it was asked for, in words; null: it was not yet. */
+  #drawn: string | null = null;
+  /** What stands in place of a chart. */
+  #remark = '';
 
   constructor(panel: Panel) {
     const { id, title, help } = panel;
@@ -52,11 +56,12 @@ export class PanelElement {
     this.#chart = new Chart(this.#plot, (index) => this.#values(index));
   }
 
-  /** @param query in PromQL: what was asked, or would be. */
-  show(view: View, period: Period, query: string): void {
+  /** @param query in PromQL: what was asked, or would be. @param choice that it is of, in words. */
+  show(view: View, period: Period, query: string, choice: string): void {
     this.#view = view;
+    this.#isOf(choice);
     setText(this.#code, query);
-    if (empty(view)) return void this.note(this.panel.empty);
+    if (empty(view)) return void this.note(this.panel.empty, choice);
     this.#note.hidden = true;
     this.#help.hidden = false;
     this.#plot.hidden = false;
@@ -73,8 +78,10 @@ export class PanelElement {
     if (!this.#data.hidden) this.#fill();
   }
 
-  /** In place of a chart. */
-  note(text: string): void {
+  /** In place of a chart. @param choice that it is of, in words. */
+  note(text: string, choice: string): void {
+    this.#isOf(choice);
+    this.#remark = text;
     this.#chart.clear();
     this.#plot.hidden = true;
     this.#button.hidden = true;
@@ -84,6 +91,19 @@ export class PanelElement {
     this.#help.hidden = true;
     setText(this.#note, text);
     replaceWhenChanged(this.#legend, '', () => []);
+  }
+
+  /** @param choice that holds from now on, in words: what is drawn of another one says so. */
+  chosen(choice: string): void {
+    const before = this.#drawn !== null && this.#drawn !== choice;
+    this.root.toggleAttribute('data-before', before);
+    setText(this.#help, before ? `Of the choice before: ${this.#drawn}.` : this.panel.help);
+    setText(this.#note, before ? 'Not asked yet for what is chosen.' : this.#remark);
+  }
+
+  #isOf(choice: string): void {
+    this.#drawn = choice;
+    this.chosen(choice);
   }
 
   #showLegend(view: LinesView): void {

@@ -14,8 +14,14 @@ const day = 24 * hour;
 /** Points that a chart can show. */
 const points = 240;
 const steps = [1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute, 30 * minute, hour];
-/** At least two scrapes, by default every 15 seconds. */
+/** Seconds between two samples, as long as nothing tells of others: `fly-edge scrape-config`'s own. */
+const usualInterval = 15;
+/** Seconds of the past that a rate is taken over at least; of slow scrapes it takes two, so that no line has gaps. */
 const shortestWindow = 30;
+/** How far back samples are looked at for the time between them: further only where there is none lately. */
+const recent = ['5m', '1h'];
+/** Of each organization with an app, whether there is traffic or not. */
+const steady = 'fly_edge_tcp_connects_count';
 /** An engine finds what it was given a second later: what is asked about this moment has one answer, now and later. */
 const settled = 2;
 /** Seconds that two clocks may differ: the server tells its own by the second, and the way takes time. */
@@ -44,10 +50,13 @@ export class QuerySource implements Source {
   ];
   readonly span = 15 * minute;
   readonly remark = '';
+  readonly remembered = null;
   readonly since = null;
   readonly #url: string;
   readonly #token: string;
   #time = now() - settled;
+  /** Seconds between two samples; null: none is known yet. */
+  #interval: number | null = null;
   /** Seconds that the server's clock is ahead of the browser's. */
   #ahead = 0;
   #signal: AbortSignal = new AbortController().signal;
@@ -60,7 +69,11 @@ export class QuerySource implements Source {
   }
 
   window(span: number): number {
-    return Math.max(shortestWindow, stepOf(span));
+    return Math.max(stepOf(span), this.#shortestWindow);
+  }
+
+  get #shortestWindow(): number {
+    return Math.max(shortestWindow, 2 * (this.#interval ?? usualInterval));
   }
 
   interval(span: number): number {
@@ -74,9 +87,20 @@ export class QuerySource implements Source {
   /** One small question first: whether anyone answers, and the token is good. */
   async refresh(signal: AbortSignal): Promise<number> {
     this.#signal = signal;
-    await this.#ask('query', { query: '1' });
+    this.#interval = (await this.#measured()) ?? this.#interval;
     this.#time = now() + this.#ahead - settled;
     return this.#time;
+  }
+
+  /** Whole seconds between two samples, of most series; null: there are not two. */
+  async #measured(): Promise<number | null> {
+    for (const past of this.#interval === null ? recent : recent.slice(0, 1)) {
+      const query = `median(scrape_interval(${steady}[${past}]))`;
+      const { result } = await this.#ask<{ result: Matrix[] }>('query', { query });
+      const seconds = finite(result[0]?.value?.[1] ?? '');
+      if (seconds !== null && seconds > 0) return Math.round(seconds);
+    }
+    return null;
   }
 
   async choices(): Promise<Choices> {
@@ -103,7 +127,7 @@ export class QuerySource implements Source {
   }
 
   async now(read: Read | Expression, selection: Selection): Promise<Table> {
-    const query = toQuery(read, selection, shortestWindow);
+    const query = toQuery(read, selection, this.#shortestWindow);
     const { result } = await this.#ask<{ result: Matrix[] }>('query', { query, time: String(this.#time) });
     const rows = result.map(
       ({ metric, value }): Row => ({ labels: metric, values: [value ? finite(value[1]) : null] }),

@@ -30,6 +30,8 @@ export interface Source {
   choices(): Promise<Choices>;
   range(read: Read | Expression, selection: Selection, span: number): Promise<Table>;
   now(read: Read | Expression, selection: Selection): Promise<Table>;
+  /** The moment that it can still tell of while it does not answer, seconds since 1970; null: of none. */
+  readonly remembered: number | null;
   /** When its memory begins, seconds since 1970; null: long ago. */
   readonly since: number | null;
   /** What the reader should know about what is not shown; empty: nothing. */

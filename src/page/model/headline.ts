@@ -9,7 +9,7 @@ import { latest, type Table, total, type Value } from './table.ts';
 
 export const headlineReads = {
   responses: { metric: 'fly_edge_http_responses_count', as: 'rate', by: ['status'] },
-  times: { metric: 'fly_edge_http_response_time_seconds_bucket', as: 'rate', by: ['le'] },
+  times: { metric: 'fly_edge_http_response_time_seconds_bucket', as: 'rate', late: true, by: ['le'] },
   connects: { metric: 'fly_edge_tcp_connects_count', as: 'value', by: [] },
   disconnects: { metric: 'fly_edge_tcp_disconnects_count', as: 'value', by: [] },
 } as const satisfies Record<string, Read>;

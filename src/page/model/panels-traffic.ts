@@ -6,10 +6,11 @@ import { combine, type Row, regroup, total } from './table.ts';
 import type { Line, Tone } from './view.ts';
 
 const rate = (metric: string, ...by: string[]): Read => ({ metric, as: 'rate', by });
+const late = (metric: string, ...by: string[]): Read => ({ metric, as: 'rate', late: true, by });
 const value = (metric: string, ...by: string[]): Read => ({ metric, as: 'value', by });
 
 const noTraffic = 'No request yet.';
-const times = rate('fly_edge_http_response_time_seconds_bucket', 'le');
+const times = late('fly_edge_http_response_time_seconds_bucket', 'le');
 
 /** What is usual is plain. */
 const classes: Record<StatusClass, { label: string; tone: Tone; pattern: number }> = {
@@ -131,8 +132,8 @@ export const trafficPanels: readonly Panel[] = [
     title: 'TLS handshakes',
     help: 'Finished ones by version, and those that were begun and not finished.',
     reads: {
-      finished: rate('fly_edge_tls_handshake_time_seconds_count', 'version'),
-      failed: rate('fly_edge_tls_handshake_errors'),
+      finished: late('fly_edge_tls_handshake_time_seconds_count', 'version'),
+      failed: late('fly_edge_tls_handshake_errors'),
     },
     empty: 'No TLS handshake yet.',
     view: ({ finished, failed }) => {
@@ -152,7 +153,7 @@ export const trafficPanels: readonly Panel[] = [
     id: 'handshake-time',
     title: 'TLS handshake time',
     help: 'From accept until the handshake was finished.',
-    reads: { times: rate('fly_edge_tls_handshake_time_seconds_bucket', 'le') },
+    reads: { times: late('fly_edge_tls_handshake_time_seconds_bucket', 'le') },
     empty: 'No TLS handshake in this time.',
     view: ({ times }) => ({
       kind: 'lines',

@@ -7,6 +7,8 @@ export interface Read {
   metric: string;
   /** A counter's growth for each second, or the value itself. */
   as: 'rate' | 'value';
+  /** Its series come up with their first event, not at 0: what they come with has grown since the scrape before. */
+  late?: true;
   /** What rows are told apart by. */
   by: readonly string[];
   /** How series with the same `by` become one; `sum` without it. */
@@ -50,19 +52,31 @@ export function matches(labels: Labels, selection: Selection, where: Read['where
   );
 }
 
-/** In PromQL (`topk_max` is MetricsQL). @param window of a rate, seconds. */
+/** In PromQL (`topk_max` and `increase_pure` are MetricsQL). @param window of a rate, seconds. */
 export function toQuery(read: Read | Expression, selection: Selection, window: number): string {
   if ('promql' in read) {
     const query = read.promql(matchersOf(selection).join(','), `${window}s`);
     return read.top === undefined ? query : `topk_max(${read.top}, ${query})`;
   }
-  const { metric, as, by, combine = 'sum' } = read;
-  const series = `${metric}${selector(read, selection)}`;
-  const inner = as === 'rate' ? `rate(${series}[${window}s])` : series;
+  const { as, by, combine = 'sum' } = read;
+  const series = `${read.metric}${selector(read, selection)}`;
+  const rate = read.late ? lateRate(series, by, selection, window) : `rate(${series}[${window}s])`;
+  const inner = as === 'rate' ? rate : series;
   const query = by.length === 0 ? `${combine}(${inner})` : `${combine} by (${by.join(', ')}) (${inner})`;
   if (read.top === undefined) return query;
   const rest = read.sumless ? '' : `, ${quote(`${by.at(-1)}=${others}`)}`;
   return `topk_max(${read.top}, ${query}${rest})`;
+}
+
+/**
+ * `rate` needs a series twice, and misses what it came with. An edge that was scraped when the window began, and had no such
+ * series, was at 0: that it was scraped is known by a series that each one has from the start. The sums come first: engines make
+ * them one series at a time, and would hold all at once for the `and`.
+ */
+function lateRate(series: string, by: readonly string[], { region }: Selection, window: number): string {
+  const grown = `sum by (${[...new Set([...by, 'region', 'host'])].join(', ')}) (increase_pure(${series}[${window}s]))`;
+  const known = `count by (region, host) (fly_edge_tcp_connects_count{${matchersOf({ region }).join(',')}} offset ${window}s)`;
+  return `(${grown} and on (region, host) ${known}) / ${window}`;
 }
 
 function selector({ metric, by, where = {} }: Read, selection: Selection): string {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sections } from '../../../src/page/model/panels.ts';
-import { others, toQuery } from '../../../src/page/model/read.ts';
+import { others, type Read, toQuery } from '../../../src/page/model/read.ts';
 import { installed, type Result, Storage } from '../../helpers/storage.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -103,4 +103,51 @@ describe.runIf(installed('victoriaMetrics'))('of VictoriaMetrics', () => {
     const one = await ask(toQuery(instances!, { instance: 'a29' }, 30));
     expect(one.map(({ metric }) => metric.instance)).toEqual(['a29']);
   });
+
+  test.each(['handshakes', 'handshake-time', 'latency', 'heat'])(
+    '%s: a burst that brings its series along counts; a process that is first seen, or again, does not',
+    async (id) => {
+      const [read] = Object.values(panels.find((panel) => panel.id === id)!.reads) as [Read];
+      const lines: string[] = [];
+      /** Half an hour ago or so, a scrape every 15 seconds. @param at value by scrape; null: the page had no such series. */
+      const process = (region: string, name: string, at: (scrape: number) => number | null) => {
+        for (let scrape = 0; scrape < 60; scrape++) {
+          const value = at(scrape);
+          const all = `org="x",app="burst",region="${region}",host="2bc3",proxy_id="blue"`;
+          const time = (past + scrape * 15) * 1000;
+          if (value !== null) lines.push(`${name}{${all},version="TLSv1.3",status="200",le="+Inf"} ${value} ${time}\n`);
+        }
+      };
+      const steady = 'fly_edge_tcp_connects_count';
+      const past = now - 3600;
+      // There all the time: five at once with the 20th scrape, then two more; five hundred at once.
+      process('small', steady, () => 7);
+      process('small', read.metric, (scrape) => (scrape < 20 ? null : scrape < 40 ? 5 : 7));
+      process('large', steady, () => 7);
+      process('large', read.metric, (scrape) => (scrape < 20 ? null : 500));
+      // Not scraped before, or not for a while; and a scrape that failed.
+      process('first', steady, (scrape) => (scrape < 20 ? null : 7));
+      process('first', read.metric, (scrape) => (scrape < 20 ? null : 50));
+      const missing = (scrape: number) => (scrape > 10 && scrape < 40) || scrape === 50;
+      process('again', steady, (scrape) => (missing(scrape) ? null : 7));
+      process('again', read.metric, (scrape) => (missing(scrape) ? null : 50));
+      await fetch(`${storage.url}/api/v1/import/prometheus`, { method: 'POST', body: lines.join('') });
+      await fetch(`${storage.url}/internal/force_flush`);
+
+      /** The sum of the rates at each scrape, as a count. */
+      const counted = async (region: string) => {
+        const query = toQuery(read, { app: 'burst', region }, 30);
+        const found = await storage.range(query, past, past + 59 * 15, 15);
+        return found.flatMap(({ values }) => values).reduce((sum, [, value]) => sum + Number(value) * 15, 0);
+      };
+      await until(
+        async () =>
+          (await storage.query(`${read.metric}{region="again"}`, { time: String(past + 59 * 15) })).length === 1,
+      );
+      expect(await counted('small')).toBeCloseTo(7, 6);
+      expect(await counted('large')).toBeCloseTo(500, 6);
+      expect(await counted('first')).toBe(0);
+      expect(await counted('again')).toBe(0);
+    },
+  );
 });

@@ -8,6 +8,10 @@ const read: Read = { metric: 'm', as: 'rate', by: ['status'] };
 
 test.each<[Parameters<typeof toQuery>, string]>([
   [[read, {}, 60], 'sum by (status) (rate(m[60s]))'],
+  [
+    [{ ...read, metric: 'm_bucket', late: true, by: ['le'] }, { app: 'x', region: 'r' }, 60],
+    'sum by (le) ((sum by (le, region, host) (increase_pure(m_bucket{app="x",region="r"}[60s])) and on (region, host) count by (region, host) (fly_edge_tcp_connects_count{region="r"} offset 60s)) / 60)',
+  ],
   [[{ ...read, as: 'value', by: [] }, { app: 'a"b' }, 60], 'sum(m{app="a\\"b"})'],
   [
     [{ ...read, combine: 'max' }, { app: 'x', region: 'iad' }, 30],

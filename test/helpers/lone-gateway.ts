@@ -1,0 +1,78 @@
+/** A gateway within the test's own process, in front of a storage tier of any kind; no edge. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { freePorts } from '../../load/processes.ts';
+import { loadPlan } from '../../src/config/load.ts';
+import type { GatewayPlan, Plan } from '../../src/config/plan.ts';
+import type { QuarantineOptions } from '../../src/gateway/quarantine.ts';
+import { type RunningGateway, startGateway } from '../../src/gateway/start.ts';
+import { programs } from './storage.ts';
+import { createToken } from './tier.ts';
+
+export interface LoneGateway {
+  /** Of its listener, and of its own series; without path. */
+  url: string;
+  own: string;
+  running: RunningGateway;
+  /** `FlyV1 fm2_…`, for all organizations. */
+  token: string;
+  stop(): Promise<void>;
+}
+
+interface Options {
+  /** URL of the engine. */
+  storage: string;
+  organizations: readonly string[];
+  /** Whether it starts the engine there itself. */
+  engine?: boolean;
+  /** Further lines of `[gateway]`. */
+  keys?: string;
+  quarantine?: QuarantineOptions | undefined;
+}
+
+export async function startLoneGateway(options: Options): Promise<LoneGateway> {
+  const { storage, organizations, engine = false, keys = '', quarantine } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'fly-edge-gateway-'));
+  const [listen, metrics, edge] = await freePorts(3);
+  const file = join(folder, 'edge.toml');
+  writeFileSync(
+    file,
+    `region = "lab"
+host = "2bc3"
+[metrics]
+listen = "127.0.0.1:${edge}"
+${organizations.map((slug, i) => `[[organizations]]\nslug = "${slug}"\nid = ${i + 1}\n`).join('')}[gateway]
+listen = "127.0.0.1:${listen}"
+metrics = "127.0.0.1:${metrics}"
+storage = "${storage}"
+${keys}`,
+  );
+  const { plan } = await loadPlan(file);
+  const running = await startGateway({
+    plan: plan as Plan & { gateway: GatewayPlan },
+    log: pino({ enabled: false }),
+    engine: engine
+      ? {
+          program: programs.victoriaMetrics,
+          folder: join(folder, 'engine'),
+          interval: 15,
+          args: ['-search.latencyOffset=1ms', '-memory.allowedBytes=64MB'],
+        }
+      : null,
+    ...(quarantine && { quarantine }),
+  });
+  if ('fault' in running) throw new Error(running.fault);
+  return {
+    url: `http://127.0.0.1:${listen}`,
+    own: `http://127.0.0.1:${metrics}`,
+    running,
+    token: createToken(file, 'full'),
+    async stop() {
+      await running.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
