@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { formatAddress } from '../config/address.ts';
-import type { GatewayPlan, Plan } from '../config/plan.ts';
+import { type ServedPlan, servedPlan } from '../config/gateway-plan.ts';
+import type { Follower as GatewayFollower } from '../gateway/follower.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
 import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';
@@ -25,20 +26,19 @@ export function gatewayCommand(program: Command): void {
     .argument('[flags...]', 'with --engine: further flags for it, after --')
     .action(async (flags: string[], options: Options) => {
       const plan = await readPlan(options.config);
-      const fault = plan === null ? null : faultOf(plan, flags, options);
-      if (fault !== null) complain(`${options.config}: ${fault}`);
-      if (plan === null || fault !== null) return void (process.exitCode = exitCode.usage);
-      process.exitCode = await serve(plan as Plan & { gateway: GatewayPlan }, flags, options);
+      if (plan === null) return void (process.exitCode = exitCode.usage);
+      const served = servedPlan(plan);
+      const fault = typeof served === 'string' ? served : faultOf(served, flags, options);
+      if (typeof served !== 'string' && fault === null) {
+        process.exitCode = await serve(served, flags, options);
+      } else {
+        complain(`${options.config}: ${fault}`);
+        process.exitCode = exitCode.usage;
+      }
     });
 }
 
-function faultOf(
-  { gateway, organizations }: Plan,
-  flags: string[],
-  { engine, data, interval }: Options,
-): string | null {
-  if (!gateway) return 'there is no [gateway]: write one, with storage';
-  if (organizations.length === 0) return 'there are no organizations: write [[organizations]]';
+function faultOf({ gateway }: ServedPlan, flags: string[], { engine, data, interval }: Options): string | null {
   if (wholeSeconds(interval) === null) return '--interval: write "15s", at least a second';
   if (engine === undefined) {
     return flags.length > 0 || data !== undefined ? '--data and further flags go with --engine' : null;
@@ -48,21 +48,27 @@ function faultOf(
   return single ? null : '--engine needs storage = "http://HOST:PORT", where it is to listen';
 }
 
-async function serve(plan: Plan & { gateway: GatewayPlan }, flags: string[], options: Options): Promise<number> {
+async function serve(plan: ServedPlan, flags: string[], options: Options): Promise<number> {
   const { gateway } = plan;
   const log = eventLog({ process: 'gateway' });
   const { startGateway } = await import('../gateway/start.ts');
+  const { Follower } = await import('../gateway/follower.ts');
   const { engine: program, data: folder = join(dirname(gateway.keys), 'victoria-metrics') } = options;
   const interval = wholeSeconds(options.interval)!;
   const engine = program === undefined ? null : { program, folder, interval, args: flags };
   const signalled = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  // One that comes while it starts is not lost: the follower begins with reading.
+  process.on('SIGHUP', () => void follower?.reload());
+  let follower: GatewayFollower | null = null;
   const running = await startGateway({ plan, log, engine });
   if ('fault' in running) {
     complain(running.fault);
     return exitCode.failed;
   }
   log.info({ listen: formatAddress(gateway), metrics: formatAddress(gateway.metrics) }, 'the gateway serves');
+  follower = new Follower({ config: options.config, gateway: running, log });
   await signalled;
+  follower.close();
   await running.stop();
   flushLogs();
   return exitCode.done;

@@ -29,7 +29,7 @@ async function succeed(config: string): Promise<ExitCode> {
   const { plan, faults } = await loadPlan(config);
   if (plan === null) return refuse(faults.map(formatFault).join('\n'));
   const { Predecessor } = await import('../supervisor/predecessor.ts');
-  const { slowestStart } = await import('../supervisor/slot.ts');
+  const { slowestStart } = await import('../supervisor/start-time.ts');
   const { serve } = await import('./serve.ts');
   const predecessor = await Predecessor.meet(slowestStart(plan));
   if (typeof predecessor === 'string') return refuse(predecessor);

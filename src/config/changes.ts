@@ -4,7 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from './address.ts';
 import type { Plan } from './plan.ts';
 
-type Named = Map<string, unknown>;
+/** Things of a kind, by name. */
+export type Named = Map<string, unknown>;
 
 /** One line for each kind of thing: `apps: 2; added shop; removed old`. */
 export function changes(before: Plan, after: Plan): string[] {
@@ -25,19 +26,23 @@ export function changes(before: Plan, after: Plan): string[] {
  * sockets. @returns a sentence for each.
  */
 export function unsupportedChanges(before: Plan, after: Plan): string[] {
-  const fixed: [string, unknown, unknown][] = [
+  return fixed('edge', [
     ['region', before.region, after.region],
     ['host', before.host, after.host],
     ['metrics.buckets', before.metrics.buckets, after.metrics.buckets],
     ['metrics.listen', formatAddress(before.metrics), formatAddress(after.metrics)],
     ['slots.control', before.slots.control, after.slots.control],
-  ];
-  return fixed
-    .filter(([, old, now]) => !isDeepStrictEqual(old, now))
-    .map(([key]) => `${key} cannot change while the edge runs: write the old value, or stop it and run it again`);
+  ]);
 }
 
-function difference(before: Named, after: Named): string {
+/** @returns a sentence for each that is not what it was. */
+export const fixed = (what: string, values: [key: string, before: unknown, after: unknown][]): string[] =>
+  values
+    .filter(([, old, now]) => !isDeepStrictEqual(old, now))
+    .map(([key]) => `${key} cannot change while the ${what} runs: write the old value, or stop it and run it again`);
+
+/** `; added shop; removed old`; empty when there is none. */
+export function difference(before: Named, after: Named): string {
   const added = [...after.keys()].filter((name) => !before.has(name));
   const removed = [...before.keys()].filter((name) => !after.has(name));
   const changed = [...after].filter(([name, value]) => before.has(name) && !isDeepStrictEqual(before.get(name), value));

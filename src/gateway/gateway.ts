@@ -16,9 +16,14 @@ import { relay } from './relay.ts';
 import type { GatewaySeries } from './series.ts';
 import type { Suspects, Verdict } from './suspects.ts';
 
-export interface GatewayOptions extends AuthorizationOptions {
+/** What edge.toml says of queries. A request is answered by those that held when it came. */
+export interface Settings extends Pick<AuthorizationOptions, 'authorizer' | 'trusted'> {
   plan: GatewayPlan;
-  organizations: Organization[];
+  /** By slug. */
+  organizations: ReadonlyMap<string, Organization>;
+}
+
+export interface GatewayOptions extends Pick<AuthorizationOptions, 'attempts' | 'log'> {
   quarantine: Quarantine;
   suspects: Suspects;
   series: GatewaySeries;
@@ -35,37 +40,35 @@ const headSize = 32 * 1024;
 /** Of a text that is logged. */
 const longestShown = 200;
 
-/** An HTTP server that does not listen yet. */
-export function createGateway(options: GatewayOptions): Server {
-  const gateway = new Gateway(options);
-  const { timeout, requestSize } = options.plan.limits;
-  const server = createServer({
-    headersTimeout: headTimeout,
-    requestTimeout,
-    connectionsCheckingInterval,
-    maxHeaderSize: headSize + requestSize,
-  });
-  server.maxConnections = maxConnections;
-  // While the engine works, nothing moves.
-  server.timeout = timeout + headTimeout;
-  server.on('request', (request, response) => void gateway.serve(request, response));
-  return server;
-}
-
-class Gateway {
+export class Gateway {
+  /** Does not listen yet. */
+  readonly server: Server = createServer({ headersTimeout: headTimeout, requestTimeout, connectionsCheckingInterval });
   readonly #options: GatewayOptions;
-  readonly #places: Places;
-  readonly #organizations: ReadonlyMap<string, Organization>;
+  #settings: Settings;
+  readonly #places = new Places();
   readonly #client = new EngineClient();
   readonly #page = pageRoute('query');
 
-  constructor(options: GatewayOptions) {
+  constructor(settings: Settings, options: GatewayOptions) {
+    this.#settings = settings;
     this.#options = options;
-    this.#places = new Places(options.plan.limits.concurrency);
-    this.#organizations = new Map(options.organizations.map((organization) => [organization.slug, organization]));
+    this.server.maxConnections = maxConnections;
+    this.server.on('request', (request, response) => void this.#serve(request, response));
+    this.use(settings);
   }
 
-  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** From the next request on these hold; sizes of heads from the next connection on. */
+  use(settings: Settings): void {
+    this.#settings = settings;
+    const { timeout, requestSize } = settings.plan.limits;
+    // While the engine works, nothing moves.
+    this.server.timeout = timeout + headTimeout;
+    // The option of `createServer`, which Node reads again for each connection; its types know it as an option only.
+    Object.assign(this.server, { maxHeaderSize: headSize + requestSize });
+    this.#options.series.add(settings.organizations.keys());
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const began = performance.now();
     const path = request.url!.split('?', 1)[0]!;
     const found = route(path);
@@ -93,21 +96,22 @@ class Gateway {
     { org, endpoint }: Route,
     began: number,
   ): Promise<Refusal | null> {
-    const { limits } = this.#options.plan;
+    const settings = this.#settings;
+    const { limits } = settings.plan;
     if (request.method !== 'GET' && request.method !== 'POST') return notAllowed;
-    const unauthorized = authorize(request, org, this.#options);
+    const unauthorized = authorize(request, org, { ...this.#options, ...settings });
     if (unauthorized !== null) return unauthorized;
-    const organization = this.#organizations.get(org)!;
+    const organization = settings.organizations.get(org)!;
     const parameters = await readParameters(request, endpoint, limits.requestSize);
     if (!Array.isArray(parameters)) return parameters;
     const wanted = timeoutOf(parameters);
     if (wanted !== null && typeof wanted !== 'number') return wanted;
     const timeout = Math.min(limits.timeout, wanted ?? limits.timeout);
-    const release = this.#places.take(org);
+    const release = this.#places.take(org, limits.concurrency);
     if (release === null) return tooMany(limits.concurrency);
     this.#options.series.running(org, 1);
     try {
-      const query = { organization, endpoint, parameters, timeout, deadline: began + timeout };
+      const query = { plan: settings.plan, organization, endpoint, parameters, timeout, deadline: began + timeout };
       const verdict = await this.#ask(request, response, query);
       return verdict === 'answered' ? null : this.#refusalOf(verdict, org);
     } finally {
@@ -117,8 +121,8 @@ class Gateway {
   }
 
   #ask(request: IncomingMessage, response: ServerResponse, query: Query): Promise<Verdict> {
-    const { plan, quarantine, suspects, series, log } = this.#options;
-    const { organization, endpoint, parameters, timeout, deadline } = query;
+    const { quarantine, suspects, series, log } = this.#options;
+    const { plan, organization, endpoint, parameters, timeout, deadline } = query;
     const { slug } = organization;
     const text = textOf(endpoint, parameters);
     const gzip = acceptsGzip(request.headers['accept-encoding']);
@@ -156,6 +160,7 @@ class Gateway {
 }
 
 interface Query {
+  plan: GatewayPlan;
   organization: Organization;
   endpoint: Endpoint;
   parameters: Parameters;

@@ -12,11 +12,10 @@ export class GatewaySeries {
   readonly #running: Gauge<'org'>;
   readonly #condemned: Counter<'org'>;
   readonly #ends: Counter;
-  readonly #orgs: ReadonlySet<string>;
+  /** Slugs of the organisations that there are, or were: no other name becomes a label. */
+  readonly #orgs = new Set<string>();
 
-  /** @param orgs slugs of the organisations that there are: no other name becomes a label. */
-  constructor(register: Registry, orgs: readonly string[]) {
-    this.#orgs = new Set(orgs);
+  constructor(register: Registry) {
     const registers = [register];
     this.#requests = new Counter({
       name: 'fly_gateway_requests_count',
@@ -49,7 +48,13 @@ export class GatewaySeries {
       registers,
     });
     this.#times.zero({ org: '' });
+  }
+
+  /** Those of new organisations begin; those of all others go on. */
+  add(orgs: Iterable<string>): void {
     for (const org of orgs) {
+      if (this.#orgs.has(org)) continue;
+      this.#orgs.add(org);
       for (const status of bornStatuses) this.#requests.inc({ org, status: String(status) }, 0);
       this.#times.zero({ org });
       this.#running.set({ org }, 0);

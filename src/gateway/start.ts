@@ -1,39 +1,26 @@
 /** The gateway with all that belongs to it, from a plan. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { join } from 'node:path';
 import { type Address, formatAddress } from '../config/address.ts';
-import type { GatewayPlan, Plan } from '../config/plan.ts';
+import { gatewayChanges, type ServedPlan, unsupportedGatewayChanges } from '../config/gateway-plan.ts';
 import type { Log } from '../log/log.ts';
 import { processRegistry } from '../metrics/process.ts';
-import { reachable, scrapeConfig } from '../metrics/scrape-config.ts';
 import { TrustedPeers } from '../proxy/listener/trusted.ts';
 import { version } from '../supervisor/version.ts';
 import { Attempts } from '../tokens/attempts.ts';
 import { Authorizer } from '../tokens/authorizer.ts';
 import { Keys } from '../tokens/keys.ts';
 import { Revocations } from '../tokens/revocations.ts';
-import { answers, Engine } from './engine.ts';
-import { createGateway } from './gateway.ts';
+import { answers } from './engine.ts';
+import { Gateway, type Settings } from './gateway.ts';
+import { makeEngine, type OwnEngine, writeScrapeConfig } from './own-engine.ts';
 import { createOwnServer } from './own-server.ts';
 import { Quarantine, type QuarantineOptions } from './quarantine.ts';
 import { GatewaySeries } from './series.ts';
 import { Suspects } from './suspects.ts';
 
-export interface OwnEngine {
-  /** victoria-metrics. */
-  program: string;
-  /** For its data; made when missing. */
-  folder: string;
-  /** Seconds between scrapes. */
-  interval: number;
-  /** Further flags; they win over ours. */
-  args: string[];
-}
-
 export interface StartOptions {
-  plan: Plan & { gateway: GatewayPlan };
+  plan: ServedPlan;
   log: Log;
   /** Null: the storage tier runs elsewhere. */
   engine: OwnEngine | null;
@@ -43,6 +30,11 @@ export interface StartOptions {
 export interface RunningGateway {
   /** Of the engine that was started here. */
   readonly enginePid: number | undefined;
+  /**
+   * Takes another plan, whole or not at all; requests that are being answered keep the one before.
+   * @returns what has changed, a line for each kind of thing, or why it cannot be taken.
+   */
+  follow(plan: ServedPlan): { changes: string[] } | { fault: string };
   stop(): Promise<void>;
 }
 
@@ -50,29 +42,18 @@ export interface RunningGateway {
 const patience = { own: 20_000, other: 5_000 };
 
 /** @returns why it cannot run, or what stops it. */
-export async function startGateway(options: StartOptions): Promise<RunningGateway | { fault: string }> {
-  const { plan, log } = options;
-  const { gateway, organizations } = plan;
-  const storage = new URL(gateway.storage.replaceAll('{tenant}', '0'));
+export async function startGateway({
+  log,
+  engine: own,
+  ...options
+}: StartOptions): Promise<RunningGateway | { fault: string }> {
+  let { plan } = options;
+  const storage = new URL(plan.gateway.storage.replaceAll('{tenant}', '0'));
   const register = processRegistry('fly_gateway_build_info', version);
-  const series = new GatewaySeries(
-    register,
-    organizations.map(({ slug }) => slug),
-  );
-  const engine = options.engine === null ? null : makeEngine(options.engine, storage, options, series);
-  const own = createOwnServer(register);
-  const api = createGateway({
-    plan: gateway,
-    organizations,
-    authorizer: new Authorizer({
-      keys: new Keys(gateway.keys),
-      revocations: new Revocations(gateway.keys),
-      organizations,
-      location: gateway.location,
-      clock: Date.now,
-    }),
+  const series = new GatewaySeries(register);
+  const engine = own === null ? null : makeEngine(own, storage, plan, log, () => series.engineEnded());
+  const gateway = new Gateway(settingsOf(plan), {
     attempts: new Attempts(),
-    trusted: new TrustedPeers(plan.trustedProxies.cidrs),
     quarantine: new Quarantine(options.quarantine),
     suspects: new Suspects({
       back: (until) => answers(new URL('/health', storage), until),
@@ -82,49 +63,60 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     series,
     log,
   });
+  const metrics = createOwnServer(register);
   const stop = async () => {
-    for (const server of [api, own]) {
+    for (const server of [gateway.server, metrics]) {
       server.close();
       server.closeAllConnections();
     }
     await engine?.stop();
   };
   const fault =
-    (await listen(own, gateway.metrics, 'metrics')) ??
-    (await listen(api, gateway, 'listen')) ??
+    (await listen(metrics, plan.gateway.metrics, 'metrics')) ??
+    (await listen(gateway.server, plan.gateway, 'listen')) ??
     (await engine?.start()) ??
     null;
-  if (fault === null)
-    return {
-      get enginePid() {
-        return engine?.pid;
-      },
-      stop,
-    };
-  await stop();
-  return { fault };
+  if (fault !== null) {
+    await stop();
+    return { fault };
+  }
+  return {
+    get enginePid() {
+      return engine?.pid;
+    },
+    follow(next) {
+      const refused = unsupportedGatewayChanges(plan, next);
+      if (refused.length > 0) return { fault: refused.join('\n') };
+      try {
+        const settings = settingsOf(next);
+        if (own !== null) writeScrapeConfig(own, next);
+        gateway.use(settings);
+      } catch (error) {
+        return { fault: (error as Error).message };
+      }
+      const changes = gatewayChanges(plan, next);
+      plan = next;
+      return { changes };
+    },
+    stop,
+  };
 }
 
-/** victoria-metrics, which scrapes the edge itself. */
-function makeEngine(own: OwnEngine, storage: URL, { plan, log }: StartOptions, series: GatewaySeries): Engine {
-  const { program, folder, interval, args } = own;
-  mkdirSync(folder, { recursive: true });
-  const config = join(folder, 'scrape.yml');
-  const edges = [formatAddress(reachable(plan.metrics))];
-  const gateway = formatAddress(reachable(plan.gateway.metrics));
-  writeFileSync(config, scrapeConfig({ engine: 'victoria-metrics', edges, gateway, interval, tenants: false }));
-  const flags = [
-    `-httpListenAddr=${storage.host}`,
-    `-storageDataPath=${join(folder, 'data')}`,
-    `-promscrape.config=${config}`,
-    `-promscrape.httpSDCheckInterval=${interval}s`,
-    // By default people see nothing for half a minute after their first request.
-    '-search.latencyOffset=1s',
-    `-search.maxQueryDuration=${plan.gateway.limits.timeout}ms`,
-    '-loggerLevel=ERROR',
-  ];
-  const url = new URL('/health', storage);
-  return new Engine({ program, args: [...flags, ...args], url, log, ended: () => series.engineEnded() });
+/** Throws a sentence when the keys' file can't be made. */
+function settingsOf({ gateway, organizations, trustedProxies }: ServedPlan): Settings {
+  const { keys, location } = gateway;
+  return {
+    plan: gateway,
+    organizations: new Map(organizations.map((organization) => [organization.slug, organization])),
+    authorizer: new Authorizer({
+      keys: new Keys(keys),
+      revocations: new Revocations(keys),
+      organizations,
+      location,
+      clock: Date.now,
+    }),
+    trusted: new TrustedPeers(trustedProxies.cidrs),
+  };
 }
 
 function listen(server: Server, { host, port }: Address, key: string): Promise<string | null> {

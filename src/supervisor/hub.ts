@@ -3,24 +3,15 @@
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../metrics/merge.ts';
+import { type HubWorker, limitsIndex } from './hub-worker.ts';
 import { InFlight } from './in-flight.ts';
+import { hardLimits, upstreamKeys } from './instances.ts';
 import { type LeaseSnapshot, type LeaseStep, Leases } from './leases.ts';
 import type { Colour, FromWorker, ToWorker } from './messages.ts';
 import type { ToSuccessor, Values } from './succession.ts';
-import type { WorkerIdentity } from './worker-process.ts';
 
-/** A worker, wherever it is. */
-export interface HubWorker {
-  readonly identity: WorkerIdentity;
-  send(message: ToWorker): void;
-  /** Asks for its counts; settled once they have been passed to `message`, or it is gone. */
-  flush(): Promise<void>;
-}
-
-/** `index` of what counts without carrying traffic: the supervisor itself, and a generation's limits. */
-export const ownIndex = -1;
-export const limitsIndex = -2;
-
+/** A scrape waits this long for the workers' last counts. */
+const flushTimeout = 1_000;
 /** In-flight counts of other workers are passed on at most this often. */
 const relayInterval = 20;
 const remindInterval = 100;
@@ -159,27 +150,20 @@ export class Hub {
 
   /** From now on a plan's hard limits hold over all workers; an upstream without one needs no lease. */
   limit(plan: Plan): void {
-    for (const app of plan.apps) {
-      for (const { concurrency, upstreams } of app.services) {
-        if (concurrency.hard === null) continue;
-        for (const { key } of upstreams) this.#send(this.#leases.limit(key, concurrency.hard));
-      }
-    }
+    for (const [key, hard] of hardLimits(plan)) this.#send(this.#leases.limit(key, hard));
   }
 
   /** Forgets the upstreams that none of these plans has. */
   retain(plans: Plan[]): void {
-    const keys = new Set(
-      plans.flatMap(({ apps }) => apps.flatMap((app) => app.services.flatMap((s) => s.upstreams.map((u) => u.key)))),
-    );
+    const keys = new Set(plans.flatMap(upstreamKeys));
     this.#leases.retain(keys);
     this.#inFlight.retain(keys);
   }
 
-  /** Has all workers report, and waits at most so long for those that do. */
-  async flush(timeout: number): Promise<void> {
+  /** Has all workers report, and waits for those that do, but not for long. */
+  async flush(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeout);
+    const timer = setTimeout(resolve, flushTimeout);
     await Promise.race([Promise.all([...this.#workers.values()].map((worker) => worker.flush())), late]);
     clearTimeout(timer);
   }

@@ -30,3 +30,15 @@ export const addressesOf = ({ apps }: Plan): Map<string, string> =>
   new Map(
     apps.flatMap((app) => app.services.flatMap((s) => s.upstreams.map((u) => [u.key, formatAddress(u)] as const))),
   );
+
+/** Of all upstreams of a plan. */
+export const upstreamKeys = ({ apps }: Plan): string[] =>
+  apps.flatMap((app) => app.services.flatMap((service) => service.upstreams.map(({ key }) => key)));
+
+/** Of the upstreams of a plan that have one, by key. */
+export const hardLimits = ({ apps }: Plan): [key: string, hard: number][] =>
+  apps.flatMap((app) =>
+    app.services.flatMap(({ concurrency: { hard }, upstreams }) =>
+      hard === null ? [] : upstreams.map(({ key }): [string, number] => [key, hard]),
+    ),
+  );

@@ -3,7 +3,8 @@
 import type { AppPlan, Plan } from '../config/plan.ts';
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
-import { type Hub, type HubWorker, limitsIndex } from './hub.ts';
+import type { Hub } from './hub.ts';
+import { type HubWorker, limitsIndex } from './hub-worker.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 

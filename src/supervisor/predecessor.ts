@@ -1,6 +1,7 @@
 import type { TcpHandle } from '../proxy/listener/handle.ts';
 import { protocol, series } from '../proxy/protocol.ts';
-import type { Hub, HubWorker } from './hub.ts';
+import type { Hub } from './hub.ts';
+import type { HubWorker } from './hub-worker.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { ToWorker } from './messages.ts';
 import type { SlotStatus } from './status.ts';

@@ -2,9 +2,10 @@
 
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
-import { type Hub, type HubWorker, ownIndex } from './hub.ts';
+import type { Hub } from './hub.ts';
+import { type HubWorker, ownIndex } from './hub-worker.ts';
 import type { Colour } from './messages.ts';
-import { slotStates } from './slot.ts';
+import { slotStates } from './slot-state.ts';
 import type { SlotStatus } from './status.ts';
 import type { ExitCause, WorkerIdentity } from './worker-process.ts';
 

@@ -1,52 +1,16 @@
 import type { Plan } from '../config/plan.ts';
-import type { Log } from '../log/log.ts';
 import { protocol, series } from '../proxy/protocol.ts';
-import { Backoff } from './backoff.ts';
-import type { Hub } from './hub.ts';
-import type { ListeningSocket } from './listening-socket.ts';
 import type { Colour, FromWorker } from './messages.ts';
+import type { Health, SlotHost } from './slot-host.ts';
+import type { SlotState } from './slot-state.ts';
+import { inTime, slowestReady } from './start-time.ts';
 import type { SlotStatus } from './status.ts';
 import { versionOnDisk } from './version.ts';
+import { WorkerPool } from './worker-pool.ts';
 import { type ExitCause, WorkerProcess } from './worker-process.ts';
-
-/**
- * starting   its workers read the plan and make the first health checks
- * ready      all workers could accept, and are let to; one that dies before all of them do is a fault
- * accepting  serves; a worker that dies is replaced
- * draining   finishes what it has; a worker that dies is not replaced
- * ended      no process is left
- */
-export type SlotState = 'starting' | 'ready' | 'accepting' | 'draining' | 'ended';
-export const slotStates: readonly SlotState[] = ['starting', 'ready', 'accepting', 'draining', 'ended'];
-
-/** What a slot needs from the supervisor around it. */
-export interface SlotHost {
-  /** File that a worker runs. */
-  readonly workerEntry: string;
-  readonly log: Log;
-  readonly hub: Hub;
-  readonly ticketKeys: Uint8Array[];
-  /** Those of the slot's plan. */
-  sockets(plan: Plan): ListeningSocket[];
-  /** Health of upstreams, as the slot's checks found it. */
-  healthFound(slot: Slot, upstreams: Health): void;
-  /** A worker is replaced. */
-  restarted(slot: Slot, cause: ExitCause): void;
-}
-
-type Health = [key: string, healthy: boolean][];
 
 /** One that was told to cut its connections and leave has so long. */
 const hurryTimeout = 2_000;
-
-/** How long it may take until all workers of a plan could accept, in ms. */
-function slowestReady({ apps, slots }: Plan): number {
-  const checks = apps.flatMap((app) => app.services.flatMap((service) => service.checks));
-  return slots.readyTimeout + Math.max(0, ...checks.map((check) => check.timeout));
-}
-
-/** How long it may take until they do accept. */
-export const slowestStart = (plan: Plan): number => 2 * slowestReady(plan);
 
 /** One generation of workers, of one colour and one plan. */
 export class Slot {
@@ -65,10 +29,7 @@ export class Slot {
   readonly #host: SlotHost;
   readonly #readyTimeout: number;
   #state: SlotState = 'starting';
-  /** By index; the process there may have exited and wait for its replacement. */
-  readonly #workers: WorkerProcess[] = [];
-  readonly #backoffs: Backoff[] = [];
-  readonly #replacements = new Set<NodeJS.Timeout>();
+  readonly #workers = new WorkerPool((index) => this.#fork(index));
   readonly #health = new Map<string, boolean>();
   readonly #ready = Promise.withResolvers<string | null>();
   readonly #accepting = Promise.withResolvers<string | null>();
@@ -98,23 +59,15 @@ export class Slot {
 
   get status(): SlotStatus {
     const { colour, generation, version, state, restarts } = this;
-    const workers = this.#workers.map((worker) => ({
-      index: worker.identity.index,
-      pid: worker.pid,
-      state: worker.state,
-      connections: worker.connections,
-    }));
+    const workers = this.#workers.statuses;
     const connections = workers.reduce((sum, worker) => sum + worker.connections, 0);
     return { colour, generation, version, state, connections, restarts, workers };
   }
 
   /** Starts the workers. @returns null once all are ready, else why they will not be; then it ends by itself. */
   async start(): Promise<string | null> {
-    for (let index = 0; index < this.plan.slots.workers; index++) {
-      this.#backoffs.push(new Backoff());
-      this.#fork(index);
-    }
-    const fault = await this.#inTime(this.#ready.promise, 'ready');
+    this.#workers.start(this.plan.slots.workers);
+    const fault = await inTime(this.#ready.promise, 'ready', this.#readyTimeout);
     if (fault === null) this.#state = 'ready';
     else this.kill();
     return fault;
@@ -126,7 +79,7 @@ export class Slot {
    */
   async accept(): Promise<string | null> {
     for (const worker of this.#workers) this.#letAccept(worker);
-    const fault = await this.#inTime(this.#accepting.promise, 'accepting');
+    const fault = await inTime(this.#accepting.promise, 'accepting', this.#readyTimeout);
     if (fault === null && this.#state === 'ready') this.#state = 'accepting';
     return fault;
   }
@@ -182,7 +135,7 @@ export class Slot {
     for (const worker of this.#workers) worker.send({ type: 'ticketKeys', ticketKeys });
   }
 
-  #fork(index: number): void {
+  #fork(index: number): WorkerProcess {
     const { colour, generation, plan } = this;
     const { hub, workerEntry, ticketKeys } = this.#host;
     const identity = { id: hub.nextWorkerId(), colour, generation, index };
@@ -190,22 +143,21 @@ export class Slot {
       message: (from, message) => this.#receive(from, message),
       exited: (from, how, cause) => this.#exited(from, how, cause),
     });
-    this.#workers[index] = worker;
     hub.join(worker);
     // A replacement begins with what the slot knows, so that it can serve at once.
     const health = this.#state === 'accepting' ? [...this.#health] : null;
     worker.send({ type: 'start', protocol, series, plan, colour, generation, index, ticketKeys, health });
+    return worker;
   }
 
   #receive(worker: WorkerProcess, message: FromWorker): void {
     switch (message.type) {
       case 'ready':
-        if (this.#state === 'starting' && this.#workers.every((each) => each.state === 'ready'))
-          this.#ready.resolve(null);
+        if (this.#state === 'starting' && this.#workers.all('ready')) this.#ready.resolve(null);
         else if (this.#state === 'accepting') this.#letAccept(worker);
         break;
       case 'accepting':
-        if (this.#workers.every((each) => each.state === 'accepting')) this.#accepting.resolve(null);
+        if (this.#workers.all('accepting')) this.#accepting.resolve(null);
         break;
       case 'health':
         this.learn(message.upstreams, worker);
@@ -247,40 +199,25 @@ export class Slot {
 
   #replace(worker: WorkerProcess, exit: string, cause: ExitCause): void {
     const { colour: slot, generation } = this;
-    const { index } = worker.identity;
-    const pause = this.#backoffs[index]!.next(worker.age);
+    const pause = this.#workers.replace(worker);
     this.restarts++;
     this.#host.restarted(this, cause);
     const reason = worker.failure ?? undefined;
     this.#host.log.error(
-      { slot, generation, worker: index, exit, cause, reason, pause },
+      { slot, generation, worker: worker.identity.index, exit, cause, reason, pause },
       'a worker died and is replaced',
     );
-    const timer = setTimeout(() => {
-      this.#replacements.delete(timer);
-      this.#fork(index);
-    }, pause);
-    this.#replacements.add(timer);
-  }
-
-  async #inTime(promise: Promise<string | null>, state: string): Promise<string | null> {
-    const { promise: late, resolve } = Promise.withResolvers<string>();
-    const timer = setTimeout(resolve, this.#readyTimeout, `it was not ${state} within ${this.#readyTimeout / 1000} s`);
-    const fault = await Promise.race([promise, late]);
-    clearTimeout(timer);
-    return fault;
   }
 
   #leaving(): void {
     this.#state = 'draining';
     this.drainedSince ??= performance.now();
-    for (const timer of this.#replacements) clearTimeout(timer);
-    this.#replacements.clear();
+    this.#workers.stopReplacing();
   }
 
   #endWhenEmpty(): void {
     if (this.#state === 'accepting' || this.#state === 'ended') return;
-    if (this.#workers.some((worker) => worker.state !== 'exited')) return;
+    if (!this.#workers.all('exited')) return;
     this.#state = 'ended';
     this.#ready.resolve('it was stopped before it was ready');
     this.#accepting.resolve('it was stopped before it accepted');

@@ -1,6 +1,6 @@
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
-import { makeSelfSigned } from '../proxy/tls/self-signed.ts';
+import { Generations } from './generations.ts';
 import type { Hub } from './hub.ts';
 import { addressesOf } from './instances.ts';
 import { LimitSeries } from './limit-series.ts';
@@ -8,10 +8,10 @@ import type { ListeningSocket } from './listening-socket.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
 import type { Colour } from './messages.ts';
 import type { Predecessor } from './predecessor.ts';
-import { Slot, type SlotHost } from './slot.ts';
-import { SlotSeries } from './slot-series.ts';
-import type { SlotStatus } from './status.ts';
-import type { FoundHealth } from './succession.ts';
+import { withSelfSigned } from './self-signed.ts';
+import { Slot } from './slot.ts';
+import type { SlotHost } from './slot-host.ts';
+import { type FlipResult, SlotSeries } from './slot-series.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { ExitCause } from './worker-process.ts';
 
@@ -27,25 +27,25 @@ export interface SlotsOptions {
   predecessor: Predecessor | null;
 }
 
-export const stopped = 'it was stopped before it was ready';
+const stopped = 'it was stopped before it was ready';
 export const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
-/** The generations that live: one serves, or did until the end, older ones drain, and one may start. */
+/** Brings up one generation after the other: one serves, or did until the end, older ones drain, and one may start. */
 export class Slots implements SlotHost {
   readonly log: Log;
   readonly workerEntry: string;
   readonly hub: Hub;
   readonly series: Record<Colour, SlotSeries>;
+  readonly generations: Generations;
   /** Called when one has ended. */
   onEnded: () => void = () => {};
   readonly #listening: ListeningSockets;
-  readonly #predecessor: Predecessor | null;
+  /** That the supervisor before this one served. */
+  readonly #planBefore: Plan | undefined;
   readonly #ticketKeys: TicketKeys;
   /** Of each colour's newest generation that accepted: two of a colour have one set of limits. */
   readonly #limits = new Map<Colour, LimitSeries>();
   readonly #bounds: readonly number[];
-  /** In the order of their generations. */
-  #live: Slot[] = [];
   #serving: Slot | null = null;
   #generation: number;
   #closed = false;
@@ -55,13 +55,14 @@ export class Slots implements SlotHost {
     this.workerEntry = workerEntry;
     this.hub = hub;
     this.#listening = sockets;
-    this.#predecessor = predecessor;
+    this.generations = new Generations(log, predecessor);
+    this.#planBefore = predecessor?.begin.plan;
     this.#bounds = bounds;
     const begin = predecessor?.begin;
     this.#generation = begin?.generation ?? 0;
     this.#ticketKeys = new TicketKeys(begin?.ticketKeys, begin?.ticketKeysSince);
     const made = (colour: Colour) =>
-      new SlotSeries(colour, bounds, hub, begin?.generations[colour] ?? 0, () => this.statuses);
+      new SlotSeries(colour, bounds, hub, begin?.generations[colour] ?? 0, () => this.generations.statuses);
     this.series = { blue: made('blue'), green: made('green') };
     for (const each of Object.values(this.series)) hub.join(each);
   }
@@ -71,14 +72,14 @@ export class Slots implements SlotHost {
     return this.#serving;
   }
 
+  /** Whether no other may start any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** The newest. */
   get generation(): number {
     return this.#generation;
-  }
-
-  /** With those that drain in the supervisor before this one. */
-  get statuses(): SlotStatus[] {
-    return [...(this.#predecessor?.slots ?? []), ...this.#live.map(({ status }) => status)];
   }
 
   /**
@@ -93,8 +94,9 @@ export class Slots implements SlotHost {
   ): Promise<string | null> {
     if (this.#closed) return stopped;
     const generation = ++this.#generation;
-    const slot = new Slot(colour, generation, { ...plan, ...this.#selfSigned(plan) }, this);
-    this.#live.push(slot);
+    const before = this.#serving?.plan ?? this.#planBefore;
+    const slot = new Slot(colour, generation, withSelfSigned(plan, before), this);
+    this.generations.add(slot);
     this.series[colour].started(generation);
     void slot.ended.then(() => this.#ended(slot));
     const fault = (await slot.start()) ?? (await beforeAccept());
@@ -122,59 +124,35 @@ export class Slots implements SlotHost {
     if (serves) this.series[slot.colour].drained(performance.now() - slot.drainedSince!, slot.cut);
   }
 
-  /** Drains all of them, and lets no other start. @returns the connections that were cut. */
+  /**
+   * Drains all of them, and lets no other start.
+   * @param handover to another supervisor, which accepts already. @returns the connections that were cut.
+   */
   async drainAll(handover: boolean): Promise<number> {
     this.#closed = true;
-    const slots = [...this.#live];
+    if (!handover) this.generations.stop();
+    const slots = [...this.generations.slots];
     await Promise.all(slots.map((slot) => this.drain(slot, handover)));
     return slots.reduce((cut, slot) => cut + slot.cut, 0);
   }
 
-  /** Cuts what is left of the oldest where more drain than may. */
-  cutOldest(maxDraining: number): void {
-    this.hurry(this.statuses.filter(({ state }) => state === 'draining').length - maxDraining);
-  }
-
-  /** Cuts what is left of so many of the oldest. */
-  hurry(generations: number): void {
-    const before = this.#predecessor?.slots.length ?? 0;
-    if (generations > 0 && before > 0) this.#predecessor!.hurry(generations);
-    const draining = this.#live.filter(({ state }) => state === 'draining');
-    for (const slot of draining.slice(0, Math.max(0, generations - before))) {
-      if (slot.hurried) continue;
-      const { colour, generation, status } = slot;
-      const { connections } = status;
-      this.log.warn({ slot: colour, generation, connections }, 'more generations drain than max_draining: it is cut');
-      slot.hurry();
-    }
-  }
-
-  /** Ends all workers at once. */
-  kill(): void {
-    for (const slot of this.#live) slot.kill();
+  /** Counts and tells that the one that serves goes on. @param result of what was to bring up `colour`. */
+  failed(colour: Colour, result: FlipResult, fault: string): { fault: string } {
+    this.series[colour].flipped(result);
+    for (const reason of fault.split('\n')) this.log.error({ slot: colour, reason }, 'the restart failed');
+    return { fault };
   }
 
   /** To be called once a second. */
   watch(): void {
-    for (const slot of this.#live) slot.watch();
+    for (const slot of this.generations.slots) slot.watch();
     if (this.#ticketKeys.due) this.rotateTicketKeys();
   }
 
   /** New TLS session tickets get a new key; those of the one before stay good. */
   rotateTicketKeys(): void {
     this.#ticketKeys.rotate();
-    for (const slot of this.#live) slot.setTicketKeys(this.ticketKeys);
-  }
-
-  /** Slots that drain check no more: they learn what the one that serves finds out about the same instances. */
-  learn(found: FoundHealth): void {
-    this.#predecessor?.learn(found);
-    for (const slot of this.#live) {
-      if (slot.state !== 'draining') continue;
-      const theirs = addressesOf(slot.plan);
-      const same = found.filter(([key, address]) => theirs.get(key) === address);
-      slot.learn(same.map(([key, , healthy]) => [key, healthy]));
-    }
+    for (const slot of this.generations.slots) slot.setTicketKeys(this.ticketKeys);
   }
 
   // SlotHost
@@ -194,7 +172,7 @@ export class Slots implements SlotHost {
   healthFound(slot: Slot, upstreams: [key: string, healthy: boolean][]): void {
     if (slot !== this.#serving) return;
     const addresses = addressesOf(slot.plan);
-    this.learn(upstreams.map(([key, healthy]) => [key, addresses.get(key) ?? '', healthy]));
+    this.generations.learn(upstreams.map(([key, healthy]) => [key, addresses.get(key) ?? '', healthy]));
   }
 
   restarted(slot: Slot, cause: ExitCause): void {
@@ -208,18 +186,8 @@ export class Slots implements SlotHost {
       this.#limits.get(colour)!.leave();
       this.#limits.delete(colour);
     }
-    this.#live = this.#live.filter((each) => each !== slot || each === this.#serving);
-    this.hub.retain(this.#live.map(({ plan }) => plan));
+    if (slot !== this.#serving) this.generations.remove(slot);
+    this.hub.retain(this.generations.slots.map(({ plan }) => plan));
     this.onEnded();
-  }
-
-  /** One for all workers, and over flips, so that a client sees the same one each time. */
-  #selfSigned({ listeners, apps }: Plan): Pick<Plan, 'selfSigned'> {
-    if (!listeners.some(({ ports }) => ports.some(({ tls }) => tls.defaultSelfSigned))) return {};
-    const hostnames = apps.flatMap((app) => app.hostnames);
-    const before = this.#serving?.plan ?? this.#predecessor?.begin.plan;
-    const made = before?.selfSigned;
-    const same = made !== undefined && hostnames.join() === before?.apps.flatMap((app) => app.hostnames).join();
-    return { selfSigned: same ? made : makeSelfSigned(hostnames) };
   }
 }

@@ -1,5 +1,5 @@
 import type { Colour } from './messages.ts';
-import type { SlotState } from './slot.ts';
+import type { SlotState } from './slot-state.ts';
 import type { WorkerState } from './worker-process.ts';
 
 /** What `fly-edge status` shows; `--json` prints it as it is. */

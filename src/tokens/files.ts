@@ -80,6 +80,16 @@ function taken(lock: string): boolean {
   }
 }
 
+/** Another one whenever another file stands there, or the file says something else; never throws. */
+export function versionOf(file: string): string {
+  try {
+    const { ino, mtimeNs, ctimeNs, size } = statSync(file, { bigint: true });
+    return `${ino} ${mtimeNs} ${ctimeNs} ${size}`;
+  } catch (error) {
+    return codeOf(error) ?? 'none';
+  }
+}
+
 /** What a file says now: read again only when another one stands in its place. */
 export class FileView<T> {
   readonly #file: string;
@@ -94,8 +104,7 @@ export class FileView<T> {
 
   /** Throws what `read` throws, in a sentence for people. */
   get value(): T {
-    const stat = statSync(this.#file, { bigint: true, throwIfNoEntry: false });
-    const version = stat === undefined ? 'none' : `${stat.ino} ${stat.mtimeNs} ${stat.ctimeNs} ${stat.size}`;
+    const version = versionOf(this.#file);
     if (version !== this.#version) {
       this.#value = this.#read(this.#file);
       this.#version = version;

@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest';
 import type { GatewayLimits } from '../../src/config/plan.ts';
 import type { AuthorizationOptions } from '../../src/gateway/authorization.ts';
 import { answers } from '../../src/gateway/engine.ts';
-import { createGateway } from '../../src/gateway/gateway.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
 import { Quarantine, type QuarantineOptions } from '../../src/gateway/quarantine.ts';
 import { GatewaySeries } from '../../src/gateway/series.ts';
 import { Suspects } from '../../src/gateway/suspects.ts';
@@ -83,33 +83,37 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
   const storage = `http://127.0.0.1:${await listen(server)}`;
   const register = new Registry();
   const lines: string[] = [];
-  const gateway = createGateway({
-    plan: {
-      host: '127.0.0.1',
-      port: 0,
-      storage: storage + (options.path ?? ''),
-      keys: '',
-      location: 'test',
-      metrics: { host: '127.0.0.1', port: 0 },
-      limits: { concurrency: 4, timeout: 5_000, responseSize: 1_000_000, requestSize: 16_384, ...options.limits },
+  const gateway = new Gateway(
+    {
+      plan: {
+        host: '127.0.0.1',
+        port: 0,
+        storage: storage + (options.path ?? ''),
+        keys: '',
+        location: 'test',
+        metrics: { host: '127.0.0.1', port: 0 },
+        limits: { concurrency: 4, timeout: 5_000, responseSize: 1_000_000, requestSize: 16_384, ...options.limits },
+      },
+      organizations: new Map([
+        ['alpha', { slug: 'alpha', id: 7 }],
+        ['beta', { slug: 'beta', id: 8 }],
+      ]),
+      authorizer: options.authorizer ?? authorizer,
+      trusted: new TrustedPeers(options.trusted ?? []),
     },
-    organizations: [
-      { slug: 'alpha', id: 7 },
-      { slug: 'beta', id: 8 },
-    ],
-    authorizer: options.authorizer ?? authorizer,
-    attempts: options.attempts ?? { allowed: () => true, failed: () => {} },
-    trusted: new TrustedPeers(options.trusted ?? []),
-    quarantine: new Quarantine(options.quarantine),
-    suspects: new Suspects({
-      back: (until) => answers(new URL(`${storage}/health`), until),
-      restarts: false,
-      patience: 500,
-    }),
-    series: new GatewaySeries(register, ['alpha', 'beta']),
-    log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
-  });
-  const port = await listen(gateway);
+    {
+      attempts: options.attempts ?? { allowed: () => true, failed: () => {} },
+      quarantine: new Quarantine(options.quarantine),
+      suspects: new Suspects({
+        back: (until) => answers(new URL(`${storage}/health`), until),
+        restarts: false,
+        patience: 500,
+      }),
+      series: new GatewaySeries(register),
+      log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
+    },
+  );
+  const port = await listen(gateway.server);
   const ask = async (method: string, path: string, headers: Record<string, string>, body?: string): Promise<Answer> => {
     const sent = send({
       host: '127.0.0.1',

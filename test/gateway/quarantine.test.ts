@@ -36,13 +36,13 @@ test('ten thousand texts are remembered, and no more', () => {
 });
 
 test('places are given back once', () => {
-  const places = new Places(2);
-  const first = places.take('alpha')!;
-  expect(places.take('alpha')).not.toBeNull();
-  expect(places.take('alpha')).toBeNull();
-  expect(places.take('beta')).not.toBeNull();
+  const places = new Places();
+  const first = places.take('alpha', 2)!;
+  expect(places.take('alpha', 2)).not.toBeNull();
+  expect(places.take('alpha', 2)).toBeNull();
+  expect(places.take('beta', 2)).not.toBeNull();
   first();
   first();
-  expect(places.take('alpha')).not.toBeNull();
-  expect(places.take('alpha')).toBeNull();
+  expect(places.take('alpha', 2)).not.toBeNull();
+  expect(places.take('alpha', 2)).toBeNull();
 });

@@ -1,0 +1,55 @@
+/** victoria-metrics, started here, which scrapes the edge itself. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatAddress } from '../config/address.ts';
+import { longestDelay } from '../config/duration.ts';
+import type { ServedPlan } from '../config/gateway-plan.ts';
+import type { Log } from '../log/log.ts';
+import { reachable, scrapeConfig } from '../metrics/scrape-config.ts';
+import { replaceFile } from '../tokens/files.ts';
+import { Engine } from './engine.ts';
+
+export interface OwnEngine {
+  /** victoria-metrics. */
+  program: string;
+  /** For its data; made when missing. */
+  folder: string;
+  /** Seconds between scrapes. */
+  interval: number;
+  /** Further flags; they win over ours. */
+  args: string[];
+}
+
+/** @param storage where it is to listen. @param ended called after each end that nobody asked for. */
+export function makeEngine(own: OwnEngine, storage: URL, plan: ServedPlan, log: Log, ended: () => void): Engine {
+  const { program, folder, interval, args } = own;
+  mkdirSync(folder, { recursive: true });
+  writeScrapeConfig(own, plan);
+  const flags = [
+    `-httpListenAddr=${storage.host}`,
+    `-storageDataPath=${join(folder, 'data')}`,
+    `-promscrape.config=${scrapeFile(own)}`,
+    // Written anew when the edge's address changes.
+    '-promscrape.configCheckInterval=1s',
+    `-promscrape.httpSDCheckInterval=${interval}s`,
+    // By default people see nothing for half a minute after their first request.
+    '-search.latencyOffset=1s',
+    // Each query says how long it may take: edge.toml can change that while the engine runs.
+    `-search.maxQueryDuration=${longestDelay}ms`,
+    '-loggerLevel=ERROR',
+  ];
+  const url = new URL('/health', storage);
+  return new Engine({ program, args: [...flags, ...args], url, log, ended });
+}
+
+/** What the engine scrapes, from now on. */
+export function writeScrapeConfig(own: OwnEngine, { metrics, gateway }: ServedPlan): void {
+  const edges = [formatAddress(reachable(metrics))];
+  const self = formatAddress(reachable(gateway.metrics));
+  const { interval } = own;
+  const text = scrapeConfig({ engine: 'victoria-metrics', edges, gateway: self, interval, tenants: false });
+  replaceFile(scrapeFile(own), text);
+}
+
+const scrapeFile = ({ folder }: OwnEngine): string => join(folder, 'scrape.yml');
