@@ -7,16 +7,15 @@ import type { Route } from '../routing/route.ts';
 import { Tunnel } from '../tcp/tunnel.ts';
 import type { UpstreamUser } from '../upstream/connection.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { errorAnswer, redirectAnswer } from './answers.ts';
+import { Answer, type AnswerOwner } from './answer.ts';
+import { Asked } from './asked.ts';
 import { Attempt, isIdempotent } from './attempt.ts';
 import { Body } from './body.ts';
 import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
-import { type RequestHead, ResponseHead } from './head.ts';
-import { HeadBuffer } from './head-buffer.ts';
+import type { RequestHead } from './head.ts';
 import { requestId } from './request-id.ts';
-import { type Forwarding, writeRequestHead } from './request-writer.ts';
-import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import { writeRequestHead } from './request-writer.ts';
 
 const State = {
   /** No request. */
@@ -33,45 +32,27 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-/** Every response head of the worker is read into this one; used up before the next. */
-const head = new ResponseHead();
-
 /**
  * One request and its answer, from the request's head to the answer's last byte: chooses an instance, retries,
- * relays both bodies, and moves every series that a request moves. One instance serves all of a connection.
+ * relays the request's body, and ends both. One instance serves all of a connection.
  */
-export class Exchange implements Seeker, UpstreamUser {
+export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   readonly #client: HttpClient;
   readonly #context: Context;
   #state: State = State.idle;
-  /** The request's body on its way to the instance; the answer's on its way back. */
+  readonly #asked = new Asked();
+  /** The request's body on its way to the instance. */
   readonly request = new Body();
-  readonly response = new Body();
-  readonly #partialHead = new HeadBuffer();
   readonly #attempt = new Attempt();
-
-  #route: Route | null = null;
-  #id = '';
-  #method = '';
-  #minor: 0 | 1 = 1;
-  #keepAlive = false;
-  #upgrade = false;
-  #host = '';
-  #path = '';
-  /** Milliseconds of `performance.now()`. */
-  #startedAt = 0;
-
+  readonly #answer: Answer;
   /** Request head and what came of the body with it: all that was taken from the client while `#intact`. */
   #opening = '';
   #intact = true;
-  /** Status of the answer that was begun towards the client; 0 for none. */
-  #status = 0;
-  #keepAfter = false;
-  #dechunk = false;
 
   constructor(client: HttpClient, context: Context) {
     this.#client = client;
     this.#context = context;
+    this.#answer = new Answer(client, context, this.#asked, this.request, this.#attempt, this);
   }
 
   get tried(): Upstream[] | null {
@@ -91,18 +72,11 @@ export class Exchange implements Seeker, UpstreamUser {
    * @param startedAt when its first byte came, `performance.now()`.
    */
   begin(request: RequestHead, buffer: Buffer, start: number, end: number, startedAt: number): number {
-    const { limits, region } = this.#context;
+    const { limits, region, host } = this.#context;
     const client = this.#client;
+    const asked = this.#asked;
     this.#reset(startedAt);
-    this.#id = requestId(region);
-    this.#method = request.method;
-    this.#minor = request.minor;
-    this.#keepAlive = request.keepAlive;
-    this.#upgrade = request.upgrade;
-    if (this.#context.host.access !== null) {
-      this.#host = request.host;
-      this.#path = request.target;
-    }
+    asked.read(request, host.access !== null);
     this.request.begin(request.framing, request.contentLength, limits.headSize, false);
     const bodyEnd = this.request.push(buffer, start, end);
     client.followed = bodyEnd >= 0 && bodyEnd < end;
@@ -112,7 +86,7 @@ export class Exchange implements Seeker, UpstreamUser {
       this.#answerError(route, request.host);
       return bodyEnd < 0 ? end : bodyEnd;
     }
-    this.#route = route;
+    asked.route = route;
     client.connection.name(route.app.series);
     if (client.connection.closed) return end;
     if (bodyEnd < 0) {
@@ -131,30 +105,20 @@ export class Exchange implements Seeker, UpstreamUser {
       this.#answerError(errors.contentTooLarge, '');
       return bodyEnd;
     }
-    const forwarding: Forwarding = client.forwarding(route);
+    const forwarding = client.forwarding(route);
     const pooled = route.service.plan.concurrency.type === 'requests';
-    this.#opening = writeRequestHead(
-      request,
-      forwarding,
-      client.connection.trusted,
-      region,
-      this.#id,
-      startedAt,
-      !pooled,
-    );
+    const { trusted } = client.connection;
+    this.#opening = writeRequestHead(request, forwarding, trusted, region, asked.id, startedAt, !pooled);
     if (bodyEnd > start) this.#opening += buffer.latin1Slice(start, bodyEnd);
     client.connection.deadline = clock.now + limits.bodyIdleTimeout;
-    this.#state = State.seeking;
-    route.service.seek(this);
+    this.#seek();
     return bodyEnd;
   }
 
   /** An error before there was a request to route: 400, 408, 431, 505. */
   refuse(error: EdgeError, startedAt: number, detail: string): void {
     this.#reset(startedAt);
-    this.#id = requestId(this.#context.region);
     this.request.begin(Framing.none, 0, 0, false);
-    this.#keepAlive = false;
     this.#answerError(error, detail);
   }
 
@@ -185,7 +149,7 @@ export class Exchange implements Seeker, UpstreamUser {
   /** The client's connection is gone. */
   clientClosed(): void {
     if (this.#state === State.idle || this.#state === State.tunnel) return;
-    if (this.#state === State.seeking) this.#route!.service.forget(this);
+    if (this.#state === State.seeking) this.#asked.route!.service.forget(this);
     this.#leaveInstance(false);
     this.#end(errors.clientGone);
   }
@@ -221,7 +185,7 @@ export class Exchange implements Seeker, UpstreamUser {
   // ---- from the balancer ----
 
   assigned(upstream: Upstream): void {
-    const repeatable = this.request.done && isIdempotent(this.#method);
+    const repeatable = this.request.done && isIdempotent(this.#asked.method);
     this.#state = State.connecting;
     if (this.#attempt.begin(upstream, this, this.#context, repeatable)) this.upstreamConnected();
   }
@@ -242,16 +206,8 @@ export class Exchange implements Seeker, UpstreamUser {
   }
 
   upstreamBytes(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#state === State.responding) return this.#relay(buffer, start, end);
-    if (this.#partialHead.empty) return this.#readHead(buffer, start, end);
-    const complete = this.#partialHead.append(buffer, start, end, this.#context.limits.headSize);
-    if (complete === 0) return true;
-    if (complete < 0) {
-      this.#fail(errors.badResponse, complete === -2 ? 'head too large' : 'bare CR or LF');
-      return false;
-    }
-    const bytes = this.#partialHead.take();
-    return this.#readHead(bytes, 0, bytes.length);
+    if (this.#state === State.responding) return this.#answer.relay(buffer, start, end);
+    return this.#answer.headBytes(buffer, start, end);
   }
 
   upstreamDrained(): void {
@@ -259,7 +215,7 @@ export class Exchange implements Seeker, UpstreamUser {
   }
 
   upstreamEnded(): void {
-    if (this.#state === State.responding && this.response.ended()) this.#complete(false);
+    if (this.#state === State.responding && this.#answer.body.ended()) this.answerComplete(false);
     else if (this.#state === State.responding) this.#fail(errors.brokeOff, 'closed early');
     else this.#closedBeforeAnswer(errors.instanceClosed, 'closed');
   }
@@ -280,145 +236,52 @@ export class Exchange implements Seeker, UpstreamUser {
   #connectFailed(error: EdgeError, detail: string): void {
     const upstream = this.#attempt.upstream!;
     this.#leaveInstance(false);
-    const retry = error.retry && this.#attempt.mayRetry(this.#context, this.#startedAt);
-    if (retry && this.#attempt.failedToConnect(upstream, this.#route!.service)) this.#seekAgain();
+    const retry = error.retry && this.#attempt.mayRetry(this.#context, this.#asked.startedAt);
+    if (retry && this.#attempt.failedToConnect(upstream, this.#asked.route!.service)) this.#seek();
     else this.#answerError(error, detail);
   }
 
   /** A reused connection may have been closed before the request reached it (RFC 9112 9.3.1): try a new one. */
   #closedBeforeAnswer(error: EdgeError, detail: string): void {
     const attempt = this.#attempt;
-    const stale = attempt.connection!.reused && this.#partialHead.empty;
-    const repeatable = this.#intact && this.request.done && isIdempotent(this.#method);
+    const stale = attempt.connection!.reused && !this.#answer.headBegun;
+    const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
     this.#leaveInstance(false);
-    if (stale && repeatable && attempt.mayRetry(this.#context, this.#startedAt)) {
+    if (stale && repeatable && attempt.mayRetry(this.#context, this.#asked.startedAt)) {
       attempt.wasStale();
-      this.#seekAgain();
+      this.#seek();
     } else this.#answerError(error, detail);
   }
 
-  #seekAgain(): void {
+  #seek(): void {
     this.#state = State.seeking;
-    this.#route!.service.seek(this);
+    this.#asked.route!.service.seek(this);
   }
 
-  // ---- the answer ----
+  // ---- from the answer ----
 
-  /** Heads in buffer[start,end): interim ones are relayed (RFC 9110 15.2), the final one begins the answer. */
-  #readHead(buffer: Buffer, start: number, end: number): boolean {
-    const { headSize, headCount } = this.#context.limits;
-    while (start < end) {
-      const length = head.parse(buffer, start, end, headSize, headCount);
-      if (length === 0) {
-        this.#partialHead.begin(buffer, start, end);
-        break;
-      }
-      if (length < 0) {
-        this.#fail(errors.badResponse, length === -2 ? 'head too large' : head.fault);
-        return false;
-      }
-      start += length;
-      if (head.status === 101) return this.#switch(buffer, start, end);
-      if (head.status >= 200) return this.#answer(buffer, start, end);
-      if (this.#minor === 1) this.#client.connection.send(writeInterimHead(head));
-    }
-    return !this.#client.connection.stalled;
-  }
-
-  #answer(buffer: Buffer, start: number, end: number): boolean {
-    const { limits } = this.#context;
-    const framing = head.frame(this.#method);
-    this.#dechunk = mustDechunk(framing, this.#minor);
-    if (this.#dechunk && !onlyChunked(head)) {
-      this.#fail(errors.badResponse, 'a transfer coding that HTTP/1.0 has no field for');
-      return false;
-    }
-    this.response.begin(framing, head.contentLength, limits.headSize, this.#dechunk);
-    const bodyEnd = this.response.push(buffer, start, end);
-    if (bodyEnd < 0) {
-      this.#fail(errors.badResponse, this.response.fault);
-      return false;
-    }
-    this.#keepAfter =
-      this.#keepAlive &&
-      this.request.done &&
-      framing !== Framing.untilClose &&
-      !this.#dechunk &&
-      !this.#client.leaves();
-    const after = !this.#keepAfter ? After.close : this.#minor === 1 ? After.silent : After.keepAlive;
-    const text = writeResponseHead(head, this.#route!, this.#id, after, this.#minor === 0);
-    this.#attempt.answered(head.status, this.#context.host.access !== null);
-    this.#beginAnswer(head.status);
+  answerBegun(): void {
     this.#state = State.responding;
-    const reusable = head.keepAlive && bodyEnd === end;
-    const { connection: client } = this.#client;
-    if (bodyEnd === start) client.send(text);
-    else if (this.#dechunk || bodyEnd - start > head.text.length - head.length) {
-      client.send(text);
-      this.#write(buffer, start, bodyEnd);
-    } else client.send(text + head.text.slice(head.length, head.length + bodyEnd - start));
-    this.#reusable = reusable;
-    return this.#afterWrite(bodyEnd === end);
   }
 
-  #reusable = false;
-
-  #relay(buffer: Buffer, start: number, end: number): boolean {
-    const bodyEnd = this.response.push(buffer, start, end);
-    if (bodyEnd < 0) {
-      this.#fail(errors.brokeOff, this.response.fault);
-      return false;
-    }
-    this.#write(buffer, start, bodyEnd);
-    return this.#afterWrite(bodyEnd === end);
-  }
-
-  #write(buffer: Buffer, start: number, end: number): void {
-    const { connection } = this.#client;
-    if (!this.#dechunk) {
-      connection.sendBytes(buffer, start, end);
-      return;
-    }
-    const payload = this.response.payload(buffer);
-    if (payload.length > 0) connection.sendBytes(payload, 0, payload.length);
-  }
-
-  /** @param clean the instance sent nothing after its answer. Returns whether to read on. */
-  #afterWrite(clean: boolean): boolean {
-    if (this.response.done) {
-      this.#complete(clean && this.#reusable);
-      return true;
-    }
-    const connection = this.#attempt.connection!;
-    if (this.#client.connection.stalled) {
-      connection.deadline = Number.POSITIVE_INFINITY;
-      return false;
-    }
-    connection.deadline = clock.now + this.#context.limits.responseIdleTimeout;
-    return true;
-  }
-
-  #complete(reusable: boolean): void {
+  answerComplete(reusable: boolean): void {
     const now = performance.now();
     this.#leaveInstance(reusable && this.request.done, now);
     this.#end(null, now);
   }
 
+  answerFailed(error: EdgeError, detail: string): void {
+    this.#fail(error, detail);
+  }
+
   /** 101: the head ends both response times; then bytes pass both ways (RFC 9110 7.8). */
-  #switch(buffer: Buffer, start: number, end: number): boolean {
-    if (!this.#upgrade) {
-      this.#fail(errors.badResponse, '101 without Upgrade');
-      return false;
-    }
+  protocolSwitched(buffer: Buffer, start: number, end: number): boolean {
     const client = this.#client;
     const connection = this.#attempt.connection!;
-    const route = this.#route!;
-    this.#attempt.answered(101, this.#context.host.access !== null);
-    this.#beginAnswer(101);
-    client.connection.send(writeResponseHead(head, route, this.#id, After.silent, false));
+    const route = this.#asked.route!;
     const now = performance.now();
     this.#attempt.ended(now);
-    route.app.series.responseEnded(101, (now - this.#startedAt) / 1000);
+    route.app.series.responseEnded(101, (now - this.#asked.startedAt) / 1000);
     this.#state = State.tunnel;
     connection.deadline = Number.POSITIVE_INFINITY;
     const upstream = this.#attempt.upstream!;
@@ -431,96 +294,72 @@ export class Exchange implements Seeker, UpstreamUser {
     return start < end ? tunnel.upstreamBytes(buffer, start, end) : true;
   }
 
-  #beginAnswer(status: number): void {
-    this.#status = status;
-    this.#series().responseBegun(status);
-  }
-
-  #series() {
-    return this.#route?.app.series ?? this.#client.connection.series ?? this.#context.unnamed;
-  }
-
   // ---- ends ----
 
   /** The instance has no more to do with this request. */
   #leaveInstance(reusable: boolean, now = performance.now()): void {
     if (this.#attempt.upstream === null) return;
-    this.#partialHead.clear();
-    this.#attempt.leave(this.#route!.service, reusable, this.#context, now);
+    this.#answer.forgetHead();
+    this.#attempt.leave(this.#asked.route!.service, reusable, this.#context, now);
   }
 
   /** An error in the middle: answered when nothing was begun, else the client sees a broken answer. */
   #fail(error: EdgeError, detail: string): void {
     this.#leaveInstance(false);
-    if (this.#status === 0) {
+    if (this.#answer.status === 0) {
       this.#answerError(error, detail);
       return;
     }
     this.#report(error, detail);
-    // An answer that ends with the connection looks complete after FIN: only RST tells.
-    if (this.response.framing === Framing.untilClose || this.#dechunk) this.#client.connection.reset();
-    else this.#client.connection.destroy();
+    this.#answer.breakOff();
     this.#end(error);
   }
 
   #answerError(error: EdgeError, detail: string): void {
     this.#report(error, detail);
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaves() && error.status !== 400;
-    const text = errorAnswer(error, this.#route, this.#id, this.#connectionField(), this.#method === 'HEAD');
-    this.#beginAnswer(error.status);
-    this.#client.connection.send(text);
+    this.#answer.sendError(error);
     this.#end(error);
   }
 
-  #redirect(request: RequestHead, route: Route): void {
-    const port = route.port.httpsPort === 443 ? '' : `:${route.port.httpsPort}`;
+  #redirect(request: RequestHead, { port: { httpsPort } }: Route): void {
+    const port = httpsPort === 443 ? '' : `:${httpsPort}`;
     const path = request.text.slice(request.pathStart, request.pathEnd);
-    const location = `https://${request.host}${port}${path === '*' ? '/' : path}`;
-    this.#keepAfter = this.#keepAlive && this.request.done && !this.#client.leaves();
-    this.#beginAnswer(301);
-    this.#client.connection.send(redirectAnswer(location, route, this.#id, this.#connectionField()));
+    this.#answer.sendRedirect(`https://${request.host}${port}${path === '*' ? '/' : path}`);
     this.#end(null);
-  }
-
-  #connectionField(): string {
-    if (!this.#keepAfter) return 'Connection: close\r\n';
-    return this.#minor === 1 ? '' : 'Connection: keep-alive\r\n';
   }
 
   #report(error: EdgeError, detail: string): void {
     if (!error.counted) return;
-    const series = this.#series();
+    const { series } = this.#answer;
     series.failed(error);
-    this.#context.host.error(error, series.app, this.#attempt.instance, this.#id, detail);
+    this.#context.host.error(error, series.app, this.#attempt.instance, this.#asked.id, detail);
   }
 
   #end(error: EdgeError | null, now = performance.now()): void {
-    const bytesIn = this.request.bytes;
-    const bytesOut = this.response.bytes;
-    if (this.#status !== 0) {
-      this.#series().responseEnded(this.#status, (now - this.#startedAt) / 1000);
-    }
+    const { status, series, body, keepAfter } = this.#answer;
+    if (status !== 0) series.responseEnded(status, (now - this.#asked.startedAt) / 1000);
     this.#state = State.idle;
     this.#opening = '';
-    if (this.#context.host.access !== null) this.#log(error, bytesIn, bytesOut);
-    this.#client.exchangeEnded(this.#keepAfter);
+    if (this.#context.host.access !== null) this.#log(error, this.request.bytes, body.bytes);
+    this.#client.exchangeEnded(keepAfter);
   }
 
   #log(error: EdgeError | null, bytesIn: number, bytesOut: number): void {
+    const { method, host, path, id, startedAt } = this.#asked;
     this.#context.host.access?.({
-      app: this.#series().app,
+      app: this.#answer.series.app,
       instance: this.#attempt.instance,
       client: this.#client.connection.client.address,
-      method: this.#method,
-      host: this.#host,
-      path: this.#path,
-      status: this.#status,
+      method,
+      host,
+      path,
+      status: this.#answer.status,
       bytesIn,
       bytesOut,
-      duration: (performance.now() - this.#startedAt) / 1000,
+      duration: (performance.now() - startedAt) / 1000,
       wait: this.#attempt.waited / 1000,
       attempts: this.#attempt.count,
-      request: this.#id,
+      request: id,
       error: error?.code ?? '',
     });
   }
@@ -528,19 +367,9 @@ export class Exchange implements Seeker, UpstreamUser {
   #reset(startedAt: number): void {
     if (this.#state !== State.idle) throw new Error(`exchange begun while ${this.#state}`);
     this.#attempt.reset();
-    this.#startedAt = startedAt;
-    this.#route = null;
-    this.#method = '';
-    this.#minor = 1;
-    this.#upgrade = false;
-    this.#host = '';
-    this.#path = '';
+    this.#answer.reset();
+    this.#asked.reset(requestId(this.#context.region), startedAt);
     this.#opening = '';
     this.#intact = true;
-    this.#status = 0;
-    this.#keepAfter = false;
-    this.#dechunk = false;
-    this.#reusable = false;
-    this.response.begin(Framing.none, 0, 0, false);
   }
 }

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { flat } from '../flat.ts';
 
 /** Crockford's base 32, which ULIDs are written in. */
 const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -8,18 +9,26 @@ const pairs = Array.from({ length: 1024 }, (_, i) => digits[i >> 5]! + digits[i 
 const pool = Buffer.alloc(16 * 512);
 let drawn = pool.length;
 
-/** 10 digits of time and 12 random ones, drawn anew each millisecond. */
+/** 10 digits of time and 12 random ones, drawn anew each millisecond; then the 2 digits that seldom change. */
 let prefix = '';
+let start = '';
 let millisecond = -1;
 /** The last 4 digits: from a random start they count up; at their end the random ones are drawn anew. */
 let count = 0;
+/** The last 2 digits, `-` and the region. */
+let region = '';
+let ends: string[] = [];
 
-/** A ULID (48 bits of Unix milliseconds, 80 random bits; 26 digits), `-`, and the region. */
-export function requestId(region: string): string {
+/** A ULID (48 bits of Unix milliseconds, 80 random bits; 26 digits), `-`, and the region. In two pieces: see `flat`. */
+export function requestId(ofRegion: string): string {
+  if (ofRegion !== region) {
+    region = ofRegion;
+    ends = pairs.map((pair) => flat(`${pair}-${region}`));
+  }
   const now = Date.now();
   if (now !== millisecond || count === 0xfffff) next(now);
-  else count++;
-  return `${prefix + pairs[count >> 10]! + pairs[count & 1023]!}-${region}`;
+  else if ((++count & 1023) === 0) start = flat(prefix + pairs[count >> 10]!);
+  return start + ends[count & 1023]!;
 }
 
 function next(now: number): void {
@@ -34,5 +43,6 @@ function next(now: number): void {
   for (let i = 0; i < 12; i++) random += digits[pool[drawn + i]! & 31]!;
   prefix = time + random;
   count = pool.readUInt32LE(drawn + 12) & 0xfffff;
+  start = flat(prefix + pairs[count >> 10]!);
   drawn += 16;
 }

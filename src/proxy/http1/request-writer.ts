@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { flat } from '../flat.ts';
 import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
@@ -35,7 +36,7 @@ export function forwardingFor(connection: ClientConnection, route: Route, region
     ssl: secure ? 'on' : 'off',
     forwardedFor: '',
   };
-  return { route, about, fields: fieldsOf(about, route, region) };
+  return { route, about, fields: flat(fieldsOf(about, route, region)) };
 }
 
 function fieldsOf(about: About, route: Route, region: string): string {
@@ -134,31 +135,37 @@ export function writeRequestHead(
     }
   }
   if (run >= 0) out += text.slice(run, headEnd(head));
-  out += trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;
-  out += `${id}\r\nX-Request-Start: t=${unixMicroseconds(startedAt)}\r\n`;
   if (head.upgrade) out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
   else if (close) out += 'Connection: close\r\n';
-  return `${out}\r\n`;
+  out += trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;
+  return out + id + requestStart(startedAt);
 }
 
 /** Unix milliseconds at 0 of `performance.now()`; follows the wall clock when that is set. */
 let origin = performance.timeOrigin;
-const thousands = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
+/** The line up to its milliseconds: most requests share it with others. */
+let line = '';
+let millisecond = -1;
 let second = -1;
-let secondText = '';
+const threeDigits = (i: number): string => String(i).padStart(3, '0');
+/** Microseconds, and the head's end. */
+const ends = Array.from({ length: 1000 }, (_, i) => flat(`${threeDigits(i)}\r\n\r\n`));
 
-/** @param at milliseconds of `performance.now()`. In parts: a number of 16 digits is slow to write. */
-function unixMicroseconds(at: number): string {
+/** The end of the line before, `X-Request-Start` in Unix microseconds, and the end of the head. @param at milliseconds of `performance.now()`. */
+function requestStart(at: number): string {
   const microseconds = Math.round((origin + at) * 1000);
-  const whole = Math.floor(microseconds / 1e6);
-  if (whole !== second) {
-    second = whole;
-    const now = Date.now() - performance.now();
-    if (Math.abs(now - origin) > 10) origin = now;
-    secondText = String(whole);
+  const whole = Math.floor(microseconds / 1000);
+  if (whole !== millisecond) {
+    millisecond = whole;
+    line = flat(`\r\nX-Request-Start: t=${whole}`);
+    const ofSecond = Math.floor(whole / 1000);
+    if (ofSecond !== second) {
+      second = ofSecond;
+      const now = Date.now() - performance.now();
+      if (Math.abs(now - origin) > 10) origin = now;
+    }
   }
-  const rest = microseconds - whole * 1e6;
-  return secondText + thousands[Math.floor(rest / 1000)]! + thousands[rest % 1000]!;
+  return line + ends[microseconds - whole * 1000]!;
 }
 
 /** The authority of an absolute-form target, '' of any other. */

@@ -1,3 +1,4 @@
+import { flat } from '../flat.ts';
 import type { Route } from '../routing/route.ts';
 import { Framing } from './framing.ts';
 import { Id, type ResponseHead } from './head.ts';
@@ -6,7 +7,9 @@ import { Id, type ResponseHead } from './head.ts';
 export const After = { silent: 0, close: 1, keepAlive: 2 } as const;
 export type After = (typeof After)[keyof typeof After];
 
-const connectionLine = ['', 'Connection: close\r\n', 'Connection: keep-alive\r\n'] as const;
+/** Ends of a head, by `After`: after a whole line, and after the request's id. */
+const afterLine = ['\r\n', 'Connection: close\r\n\r\n', 'Connection: keep-alive\r\n\r\n'] as const;
+const afterId = afterLine.map((end) => flat(`\r\n${end}`));
 
 const passes = new Uint8Array(32).fill(1);
 for (const id of [Id.connection, Id.keepAlive, Id.proxyConnection, Id.upgrade]) passes[id] = 0;
@@ -60,10 +63,9 @@ export function writeResponseHead(
     }
   }
   if (run >= 0) out += text.slice(run, head.length - 2);
+  if (head.status === 101) out += `Connection: Upgrade\r\n${upgradeLine(head)}`;
   out += route.responseSuffix;
-  if (!route.port.httpOptions.pristine) out += `Fly-Request-Id: ${requestId}\r\n`;
-  if (head.status === 101) return `${out}Connection: Upgrade\r\n${upgradeLine(head)}\r\n`;
-  return `${out}${connectionLine[after]}\r\n`;
+  return route.port.httpOptions.pristine ? out + afterLine[after] : out + requestId + afterId[after]!;
 }
 
 /** An interim response (RFC 9110 15.2) passes with its fields and nothing of ours. */

@@ -1,5 +1,6 @@
 import type { AppPlan, PortPlan } from '../../config/plan.ts';
 import type { Service } from '../balancing/service.ts';
+import { flat } from '../flat.ts';
 import type { EdgeSeries } from '../series.ts';
 
 /** An app as the data path sees it. */
@@ -14,7 +15,7 @@ export interface Route {
   readonly app: App;
   readonly service: Service;
   readonly port: PortPlan;
-  /** `Via`, `Server` and what fly.toml sets: appended to each answer's fields, without `Fly-Request-Id`. */
+  /** `Via`, `Server`, what fly.toml sets, and `Fly-Request-Id: `, unless `pristine`: appended to each answer's fields. */
   readonly responseSuffix: string;
   /** Names in lower case that answers lose: fly.toml's changes, `server`. */
   readonly responseDrops: ReadonlySet<string>;
@@ -32,5 +33,6 @@ export function makeRoute(app: App, service: Service, port: PortPlan): Route {
     if (lower === 'server' || lower === 'via') suffix = suffix.replace(new RegExp(`^${lower}:[^\\n]*\\n`, 'im'), '');
     for (const value of values ?? []) suffix += `${name}: ${value}\r\n`;
   }
-  return { app, service, port, responseSuffix: suffix, responseDrops: drops };
+  if (!pristine) suffix += 'Fly-Request-Id: ';
+  return { app, service, port, responseSuffix: flat(suffix), responseDrops: drops };
 }

@@ -1,0 +1,219 @@
+import { clock } from '../clock.ts';
+import type { Context } from '../context.ts';
+import { type EdgeError, errors } from '../errors.ts';
+import type { EdgeSeries } from '../series.ts';
+import { errorAnswer, redirectAnswer } from './answers.ts';
+import type { Asked } from './asked.ts';
+import type { Attempt } from './attempt.ts';
+import { Body } from './body.ts';
+import type { HttpClient } from './client.ts';
+import { Framing } from './framing.ts';
+import { ResponseHead } from './head.ts';
+import { HeadBuffer } from './head-buffer.ts';
+import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
+
+/** Every response head of the worker is read into this one; used up before the next. */
+const head = new ResponseHead();
+
+/** Who is told what becomes of an answer: its exchange. */
+export interface AnswerOwner {
+  /** The final head went to the client; the rest comes to `relay`. */
+  answerBegun(): void;
+  /** Its last byte went to the client. @param reusable the instance's connection can carry another request. */
+  answerComplete(reusable: boolean): void;
+  answerFailed(error: EdgeError, detail: string): void;
+  /** 101 went to the client: what follows in buffer[start,end) is no HTTP. Returns whether to read on. */
+  protocolSwitched(buffer: Buffer, start: number, end: number): boolean;
+}
+
+/** What the client gets for a request: the instance's answer as it passes, or one of the edge's own. */
+export class Answer {
+  readonly #client: HttpClient;
+  readonly #context: Context;
+  readonly #asked: Asked;
+  /** The client's body on its way to the instance. */
+  readonly #request: Body;
+  readonly #attempt: Attempt;
+  readonly #owner: AnswerOwner;
+  readonly body = new Body();
+  /** Of the answer that was begun towards the client; 0 for none. */
+  status = 0;
+  /** The client's connection is used again after it. */
+  keepAfter = false;
+  readonly #partialHead = new HeadBuffer();
+  /** The client cannot read chunks. */
+  #dechunk = false;
+  #reusable = false;
+
+  constructor(client: HttpClient, context: Context, asked: Asked, request: Body, attempt: Attempt, owner: AnswerOwner) {
+    this.#client = client;
+    this.#context = context;
+    this.#asked = asked;
+    this.#request = request;
+    this.#attempt = attempt;
+    this.#owner = owner;
+  }
+
+  reset(): void {
+    this.body.begin(Framing.none, 0, 0, false);
+    this.status = 0;
+    this.keepAfter = false;
+    this.#dechunk = false;
+    this.#reusable = false;
+  }
+
+  /** Of the app that the request is for, as far as that is known. */
+  get series(): EdgeSeries {
+    return this.#asked.route?.app.series ?? this.#client.connection.series ?? this.#context.unnamed;
+  }
+
+  // ---- the instance's ----
+
+  /** The instance has begun a head, and not ended it. */
+  get headBegun(): boolean {
+    return !this.#partialHead.empty;
+  }
+
+  /** What came of a head is of no use any more. */
+  forgetHead(): void {
+    this.#partialHead.clear();
+  }
+
+  /** Bytes before the answer has begun. Returns whether to read on. */
+  headBytes(buffer: Buffer, start: number, end: number): boolean {
+    if (this.#partialHead.empty) return this.#readHeads(buffer, start, end);
+    const complete = this.#partialHead.append(buffer, start, end, this.#context.limits.headSize);
+    if (complete === 0) return true;
+    if (complete < 0) return this.#refuse(complete === -2 ? 'head too large' : 'bare CR or LF');
+    const bytes = this.#partialHead.take();
+    return this.#readHeads(bytes, 0, bytes.length);
+  }
+
+  /** Heads in buffer[start,end): interim ones are relayed (RFC 9110 15.2), the final one begins the answer. */
+  #readHeads(buffer: Buffer, start: number, end: number): boolean {
+    const { headSize, headCount } = this.#context.limits;
+    while (start < end) {
+      const length = head.parse(buffer, start, end, headSize, headCount);
+      if (length === 0) {
+        this.#partialHead.begin(buffer, start, end);
+        break;
+      }
+      if (length < 0) return this.#refuse(length === -2 ? 'head too large' : head.fault);
+      start += length;
+      if (head.status === 101) return this.#switchProtocol(buffer, start, end);
+      if (head.status >= 200) return this.#begin(buffer, start, end);
+      if (this.#asked.minor === 1) this.#client.connection.send(writeInterimHead(head));
+    }
+    return !this.#client.connection.stalled;
+  }
+
+  /** The final head, and what has come of the body. */
+  #begin(buffer: Buffer, start: number, end: number): boolean {
+    const { minor, method, keepAlive, route, id } = this.#asked;
+    const framing = head.frame(method);
+    this.#dechunk = mustDechunk(framing, minor);
+    if (this.#dechunk && !onlyChunked(head)) return this.#refuse('a transfer coding that HTTP/1.0 has no field for');
+    this.body.begin(framing, head.contentLength, this.#context.limits.headSize, this.#dechunk);
+    const bodyEnd = this.body.push(buffer, start, end);
+    if (bodyEnd < 0) return this.#refuse(this.body.fault);
+    this.keepAfter =
+      keepAlive && this.#request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaves();
+    const after = !this.keepAfter ? After.close : minor === 1 ? After.silent : After.keepAlive;
+    const text = writeResponseHead(head, route!, id, after, minor === 0);
+    this.#attempt.answered(head.status, this.#context.host.access !== null);
+    this.#counted(head.status);
+    this.#reusable = head.keepAlive && bodyEnd === end;
+    this.#owner.answerBegun();
+    const { connection } = this.#client;
+    if (bodyEnd === start) connection.send(text);
+    else if (this.#dechunk || bodyEnd - start > head.text.length - head.length) {
+      connection.send(text);
+      this.#write(buffer, start, bodyEnd);
+    } else connection.send(text + head.text.slice(head.length, head.length + bodyEnd - start));
+    return this.#afterWrite(bodyEnd === end);
+  }
+
+  /** More of the body. Returns whether to read on. */
+  relay(buffer: Buffer, start: number, end: number): boolean {
+    const bodyEnd = this.body.push(buffer, start, end);
+    if (bodyEnd < 0) {
+      this.#owner.answerFailed(errors.brokeOff, this.body.fault);
+      return false;
+    }
+    this.#write(buffer, start, bodyEnd);
+    return this.#afterWrite(bodyEnd === end);
+  }
+
+  #write(buffer: Buffer, start: number, end: number): void {
+    const { connection } = this.#client;
+    if (!this.#dechunk) {
+      connection.sendBytes(buffer, start, end);
+      return;
+    }
+    const payload = this.body.payload(buffer);
+    if (payload.length > 0) connection.sendBytes(payload, 0, payload.length);
+  }
+
+  /** @param clean the instance sent nothing after its answer. Returns whether to read on. */
+  #afterWrite(clean: boolean): boolean {
+    if (this.body.done) {
+      this.#owner.answerComplete(clean && this.#reusable);
+      return true;
+    }
+    const instance = this.#attempt.connection!;
+    const { stalled } = this.#client.connection;
+    instance.deadline = stalled ? Number.POSITIVE_INFINITY : clock.now + this.#context.limits.responseIdleTimeout;
+    return !stalled;
+  }
+
+  #switchProtocol(buffer: Buffer, start: number, end: number): boolean {
+    const { upgrade, route, id } = this.#asked;
+    if (!upgrade) return this.#refuse('101 without Upgrade');
+    this.#attempt.answered(101, this.#context.host.access !== null);
+    this.#counted(101);
+    this.#client.connection.send(writeResponseHead(head, route!, id, After.silent, false));
+    return this.#owner.protocolSwitched(buffer, start, end);
+  }
+
+  #refuse(fault: string): false {
+    this.#owner.answerFailed(errors.badResponse, fault);
+    return false;
+  }
+
+  /** It ends in the middle. What ends with the connection looks complete after FIN: only RST tells. */
+  breakOff(): void {
+    if (this.body.framing === Framing.untilClose || this.#dechunk) this.#client.connection.reset();
+    else this.#client.connection.destroy();
+  }
+
+  // ---- the edge's own ----
+
+  sendError(error: EdgeError): void {
+    const { route, id, method } = this.#asked;
+    this.#decideAfter(error.status !== 400);
+    this.#counted(error.status);
+    this.#client.connection.send(errorAnswer(error, route, id, this.#connectionField(), method === 'HEAD'));
+  }
+
+  /** `force_https`. */
+  sendRedirect(location: string): void {
+    const { route, id } = this.#asked;
+    this.#decideAfter(true);
+    this.#counted(301);
+    this.#client.connection.send(redirectAnswer(location, route!, id, this.#connectionField()));
+  }
+
+  #decideAfter(may: boolean): void {
+    this.keepAfter = may && this.#asked.keepAlive && this.#request.done && !this.#client.leaves();
+  }
+
+  #connectionField(): string {
+    if (!this.keepAfter) return 'Connection: close\r\n';
+    return this.#asked.minor === 1 ? '' : 'Connection: keep-alive\r\n';
+  }
+
+  #counted(status: number): void {
+    this.status = status;
+    this.series.responseBegun(status);
+  }
+}

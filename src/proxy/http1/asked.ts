@@ -1,0 +1,43 @@
+import type { Route } from '../routing/route.ts';
+import type { RequestHead } from './head.ts';
+
+/** What is kept of a request once its head has gone on: for its answer, its errors and its line in the access log. */
+export class Asked {
+  route: Route | null = null;
+  /** `Fly-Request-Id`. */
+  id = '';
+  method = '';
+  minor: 0 | 1 = 1;
+  /** The client would use its connection again. */
+  keepAlive = false;
+  /** It asks for another protocol (RFC 9110 7.8). */
+  upgrade = false;
+  /** When its first byte came: milliseconds of `performance.now()`. */
+  startedAt = 0;
+  /** For the access log only. */
+  host = '';
+  path = '';
+
+  reset(id: string, startedAt: number): void {
+    this.route = null;
+    this.id = id;
+    this.method = '';
+    this.minor = 1;
+    this.keepAlive = false;
+    this.upgrade = false;
+    this.startedAt = startedAt;
+    this.host = '';
+    this.path = '';
+  }
+
+  /** @param logged whether there will be a line in the access log. */
+  read(head: RequestHead, logged: boolean): void {
+    this.method = head.method;
+    this.minor = head.minor;
+    this.keepAlive = head.keepAlive;
+    this.upgrade = head.upgrade;
+    if (!logged) return;
+    this.host = head.host;
+    this.path = head.target;
+  }
+}
