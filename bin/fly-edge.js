@@ -20,7 +20,10 @@ const edge = ['serve.ts', '../proxy/worker.ts'];
 const lasting = { run: edge, demo: edge, successor: edge, gateway: ['../gateway/start.ts'], agent: [] };
 
 // Of V8, megabytes.
-const leanFlags = ['--max-semi-space-size=1', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
+const leanFlags = ['--max-semi-space-size=2', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
+
+// Node's interface to C functions: see src/agent/orphans.ts. Its name may go once it is no experiment any more.
+const ffi = '--experimental-ffi';
 
 // The sources in a checkout; their compiled form in the published package, where Node strips no types.
 const main = ['../src/cli/main.ts', '../dist/cli/main.js']
@@ -50,11 +53,13 @@ if (Number.parseInt(process.versions.node, 10) >= oldest) {
 
 /**
  * There is an agent beside every instance, and it has little to do. So its heap grows little before it is collected,
- * and it compiles no further than pays for a scrape now and then.
+ * and it compiles no further than pays for a scrape now and then. As process 1 it waits for orphans.
  */
 function stayLean() {
-  if (process.execve && !leanFlags.every((flag) => process.execArgv.includes(flag))) {
-    const args = [process.execPath, ...process.execArgv, ...leanFlags, ...process.argv.slice(1)];
+  const reaps = process.pid === 1 && process.allowedNodeEnvironmentFlags.has(ffi);
+  const flags = reaps ? [...leanFlags, ffi, '--disable-warning=ExperimentalWarning'] : leanFlags;
+  if (process.execve && !flags.every((flag) => process.execArgv.includes(flag))) {
+    const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)];
     process.execve(process.execPath, args, process.env);
   }
 }

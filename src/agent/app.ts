@@ -55,6 +55,10 @@ export class App {
     return { fault: `${command}: ${code === 'EACCES' ? 'it may not be executed' : message}`, code: 126 };
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -18,8 +18,9 @@ export interface Roots {
 export function unifiedGroups({ proc, sys }: Roots): string[] {
   const mounts = [join(sys, 'fs/cgroup'), join(sys, 'fs/cgroup/unified')];
   const mount = mounts.find((folder) => existsSync(join(folder, 'cgroup.controllers')));
+  if (mount === undefined) return [];
   const path = membership(proc, (controllers) => controllers === '');
-  return mount === undefined || path === undefined ? [] : groups(mount, path);
+  return path === undefined ? [] : groups(mount, path);
 }
 
 /** The same in the hierarchy of a controller of cgroup v1. */

@@ -7,12 +7,13 @@ import type { Roots } from './cgroup.ts';
 import { Faults, type Source } from './faults.ts';
 import { family, Page } from './page.ts';
 import { readCpuLimit } from './sources/cpu-limit.ts';
-import { readDiskstats } from './sources/diskstats.ts';
+import { Devices } from './sources/devices.ts';
+import { diskstats } from './sources/diskstats.ts';
 import { readFileNr } from './sources/file-nr.ts';
 import { type FilesystemOptions, Filesystems } from './sources/filesystems.ts';
 import { readLoadavg } from './sources/loadavg.ts';
 import { readMeminfo } from './sources/meminfo.ts';
-import { readNet } from './sources/net.ts';
+import { netDev } from './sources/net.ts';
 import { readStat } from './sources/stat.ts';
 
 /** Each matches whole names. */
@@ -38,6 +39,8 @@ const up = family('up');
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #faults: Faults;
+  readonly #disks: Devices;
+  readonly #nets: Devices;
   readonly #filesystems: Filesystems;
   #collecting: Promise<string> | null = null;
 
@@ -45,6 +48,8 @@ export class Collector {
     const { proc, root, excluded, tell, statfs } = options;
     this.#options = options;
     this.#faults = new Faults(tell);
+    this.#disks = new Devices(diskstats, (device) => excluded.disk.test(device));
+    this.#nets = new Devices(netDev, (device) => excluded.net.test(device));
     this.#filesystems = new Filesystems({
       proc,
       root,
@@ -64,14 +69,11 @@ export class Collector {
   async #collect(more: (page: Page) => void): Promise<string> {
     const page = new Page();
     page.add(up, '1');
-    const { excluded } = this.#options;
     this.#file('meminfo', 'meminfo', (text, fault) => readMeminfo(text, page, fault));
     this.#file('loadavg', 'loadavg', (text, fault) => readLoadavg(text, page, fault));
     this.#file('stat', 'stat', (text, fault) => readStat(text, page, fault));
-    this.#file('diskstats', 'diskstats', (text, fault) =>
-      readDiskstats(text, page, fault, (device) => excluded.disk.test(device)),
-    );
-    this.#file('net', 'net/dev', (text, fault) => readNet(text, page, fault, (device) => excluded.net.test(device)));
+    this.#file('diskstats', 'diskstats', (text, fault) => this.#disks.read(text, page, fault));
+    this.#file('net', 'net/dev', (text, fault) => this.#nets.read(text, page, fault));
     this.#file('file-nr', 'sys/fs/file-nr', (text, fault) => readFileNr(text, page, fault));
     readCpuLimit(this.#options, page, (reason) => this.#faults.count('cgroup', reason));
     await this.#filesystems.read(page, this.#faults.count);

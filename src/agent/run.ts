@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent.ts';
 import { App, type NotStarted } from './app.ts';
-import type { Roots } from './cgroup.ts';
+import type { CollectorOptions } from './collector.ts';
+import { reapOrphans } from './orphans.ts';
 import { inForeground } from './terminal.ts';
 
 /** Passed on to the app. SIGKILL and SIGSTOP cannot be. */
@@ -29,7 +30,7 @@ type State = { name: 'running'; app: App } | { name: 'lingering'; leave: () => v
 export async function runApp(
   agent: Agent,
   [command, ...args]: [string, ...string[]],
-  roots: Roots,
+  options: CollectorOptions,
   linger: number,
 ): Promise<number | NotStarted> {
   let state: State | undefined;
@@ -41,7 +42,8 @@ export async function runApp(
       else if (state?.name === 'lingering' && endings.has(signal)) state.leave();
     });
   }
-  const app = await App.start(command, args, roots);
+  await reapOrphans(options.tell, () => (state?.name === 'running' ? state.app.pid : undefined));
+  const app = await App.start(command, args, options);
   if ('fault' in app) return app;
   state = { name: 'running', app };
   const end = await app.ended;

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Agent } from '../agent/agent.ts';
 import type { CollectorOptions } from '../agent/collector.ts';
 import { defaults, wholeNames } from '../agent/defaults.ts';
+import { reapOrphans } from '../agent/orphans.ts';
 import { runApp } from '../agent/run.ts';
 import { type Address, formatAddress, parseListen } from '../config/address.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -42,8 +43,9 @@ export function agentCommand(program: Command): void {
     });
 }
 
-async function serve(command: string[], { listen, linger, ...options }: Options): Promise<number> {
-  const agent = await Agent.start(listen, collectorOptions(options));
+async function serve(command: string[], { listen, linger, ...rest }: Options): Promise<number> {
+  const options = collectorOptions(rest);
+  const agent = await Agent.start(listen, options);
   if ('fault' in agent) {
     complain(agent.fault);
     return exitCode.failed;
@@ -54,6 +56,7 @@ async function serve(command: string[], { listen, linger, ...options }: Options)
     complain(end.fault);
     return end.code;
   }
+  await reapOrphans(options.tell, () => undefined);
   process.stderr.write(`fly-edge: the agent serves http://${formatAddress(listen)}/metrics\n`);
   await Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
   return exitCode.done;

@@ -150,6 +150,20 @@ test('a CPU that is taken out is gone from the next scrape, and back when it is 
   expect(await cpus()).toEqual(new Set(['0', '1', '3']));
 });
 
+test('a device that is gone is gone from the next scrape, and one that comes is there, at its place in the file', async () => {
+  const folder = machine();
+  const collector = collectorOf(folder);
+  const file = join(folder, 'proc/net/dev');
+  const net = readFileSync(file, 'utf8');
+  const shown = async () => devices(await collect(collector), 'fly_instance_net_recv_bytes');
+  expect(await shown()).toEqual(['lo', 'eth0', 'eth1']);
+  writeFileSync(file, net.replace(/^ *eth0:.*\n/m, ''));
+  expect(await shown()).toEqual(['lo', 'eth1']);
+  writeFileSync(file, net.replace(/^( *)eth0(:.*\n)/m, '$&$1we"ird$2'));
+  expect(await shown()).toEqual(['lo', 'eth0', 'we"ird', 'eth1']);
+  expect(errors(await collect(collector))).toEqual({});
+});
+
 test('the operator is told of a fault once', async () => {
   const folder = machine();
   const lines: string[] = [];

@@ -13,7 +13,9 @@ import { until } from '../helpers/until.ts';
 
 const most = { cpuMs: 2, bytes: 80 * 1024 * 1024 };
 const devices = { disks: 50, nets: 50 };
-const [warmUp, fewestBatches, mostBatches, perBatch] = [200, 20, 200, 25];
+const [warmUp, atOnce, mostBatches, perBatch] = [200, 20, 200, 25];
+
+const median = (costs: number[]): number => costs.toSorted((a, b) => a - b)[costs.length >> 1]!;
 
 /** Milliseconds of CPU time, in user and kernel mode, that all threads of a process have used. */
 function cpuOf(pid: number): number {
@@ -54,20 +56,19 @@ test('at most 2 ms of CPU for a scrape with 100 devices, and less than 80 MiB', 
 
   for (let i = 0; i < warmUp; i++) await scrape();
   const costs: number[] = [];
-  // Other processes on the same cores only ever add to it: the least is what it costs. Where they never pause, it goes on.
-  while (costs.length < fewestBatches || (Math.min(...costs) >= most.cpuMs && costs.length < mostBatches)) {
+  // Other processes on the same cores only ever add to it. Where they hardly ever pause, it goes on.
+  const last = () => costs.slice(-atOnce);
+  while (costs.length < atOnce || (median(last()) >= most.cpuMs && costs.length < mostBatches)) {
     const before = cpuOf(child.pid!);
     for (let j = 0; j < perBatch; j++) await scrape();
     costs.push((cpuOf(child.pid!) - before) / perBatch);
   }
-  costs.sort((a, b) => a - b);
   const scrapes = warmUp + costs.length * perBatch;
   const { now, peak } = memoryOf(child.pid!);
-  const [least, median] = [costs[0]!, costs[costs.length >> 1]!];
   const mebibytes = (bytes: number) => (bytes / 1024 / 1024).toFixed(1);
   console.log(
-    `a scrape with ${devices.disks + devices.nets} devices: CPU ${least.toFixed(2)} ms, median ${median.toFixed(2)} ms; resident ${mebibytes(now)} MiB after ${scrapes} scrapes, at most ${mebibytes(peak)} MiB`,
+    `a scrape with ${devices.disks + devices.nets} devices: CPU ${median(last()).toFixed(2)} ms, in the quietest batch ${Math.min(...costs).toFixed(2)} ms; resident ${mebibytes(now)} MiB after ${scrapes} scrapes, at most ${mebibytes(peak)} MiB`,
   );
-  expect(least).toBeLessThan(most.cpuMs);
+  expect(median(last())).toBeLessThan(most.cpuMs);
   expect(now).toBeLessThan(most.bytes);
 });

@@ -1,47 +1,17 @@
 /** The program, with real apps and signals. */
 
-import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { machine } from '../agent/helpers.ts';
-import { bin, freePort, type Program, run, start } from '../cli/helpers.ts';
-import { type Page, parseExposition, sum } from '../helpers/exposition.ts';
+import { freePort, run } from '../cli/helpers.ts';
+import { sum } from '../helpers/exposition.ts';
 import { until } from '../helpers/until.ts';
-
-const noTerminal = spawnSync('script', ['--version']).error !== undefined;
-if (noTerminal) console.warn('nothing runs on a terminal: `script` of util-linux is not installed');
-
-interface Started extends Program {
-  url: string;
-  port: number;
-}
-
-async function agent(args: string[], app: string[] = []): Promise<Started> {
-  const port = await freePort();
-  const command = app.length > 0 ? ['--', ...app] : [];
-  const program = start(['agent', '--listen', `127.0.0.1:${port}`, ...args, ...command]);
-  const url = `http://127.0.0.1:${port}`;
-  const answers = async () => (await fetch(`${url}/healthz`)).ok;
-  await until(() => program.process.exitCode !== null || answers().catch(() => false));
-  return Object.assign(program, { url, port });
-}
-
-const page = async ({ url }: Started): Promise<Page> => parseExposition(await (await fetch(`${url}/metrics`)).text());
-
-/** Writes each signal that it gets, and ends at `ending` with 7. */
-const listener = (ending: string): string[] => [
-  process.execPath,
-  '-e',
-  `for (const s of ['SIGTERM','SIGINT','SIGQUIT','SIGHUP','SIGUSR1','SIGUSR2','SIGWINCH'])
-     process.on(s, () => { console.log(s); if (s === '${ending}') process.exit(7); });
-   setInterval(() => {}, 1000); console.log('up');`,
-];
-const node = (script: string): string[] => [process.execPath, '-e', script];
+import { agent, childrenOf, listener, node, page, sendAll, sentAll } from './agents.ts';
 
 test('without an app: this machine, until SIGTERM', async () => {
   const started = await agent([]);
@@ -68,15 +38,9 @@ test('GET and HEAD of two paths', async () => {
 });
 
 test('every signal goes to the app, whose code is the agent’s; an end that was asked for is not waited for', async () => {
-  const started = await agent(['--linger', '1h'], listener('SIGTERM'));
-  await until(() => started.stdout.includes('up'));
-  const others = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
-  for (const signal of [...others, 'SIGTERM'] as const) {
-    started.process.kill(signal);
-    await until(() => started.stdout.includes(`${signal}\n`), signal);
-  }
-  expect((await started.ended).code).toBe(7);
-  expect(started.stderr).toBe('');
+  const started = await agent(['--linger', '1h'], listener);
+  await sendAll(started, started.process.pid!);
+  expect(await started.ended).toEqual({ code: 7, stdout: sentAll, stderr: '' });
 });
 
 test('how the app ended is there until it was scraped', async () => {
@@ -92,8 +56,7 @@ test('how the app ended is there until it was scraped', async () => {
 
 test('two scrapers that ask at once both see how the app ended', async () => {
   const started = await agent(['--linger', '1h'], node('process.stdout.write("over")'));
-  const children = `/proc/${started.process.pid}/task/${started.process.pid}/children`;
-  await until(() => started.stdout === 'over' && readFileSync(children, 'latin1') === '');
+  await until(() => started.stdout === 'over' && childrenOf(started.process.pid!).length === 0);
   const sockets = Array.from({ length: 3 }, () => connect(started.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
   for (const socket of sockets) socket.write('GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n');
@@ -124,8 +87,7 @@ test('a SIGQUIT that shows stacks, as that of a JVM, does not hide how the app e
 test('a signal ends the wait', async () => {
   const started = await agent(['--linger', '1h'], node('process.stdout.write("over")'));
   // Zombies are reaped: once it is none of the agent's children, it has been waited for.
-  const children = `/proc/${started.process.pid}/task/${started.process.pid}/children`;
-  await until(() => started.stdout === 'over' && readFileSync(children, 'latin1') === '');
+  await until(() => started.stdout === 'over' && childrenOf(started.process.pid!).length === 0);
   started.process.kill('SIGTERM');
   expect((await started.ended).code).toBe(0);
 });
@@ -179,33 +141,6 @@ test('codes of shells for what cannot be started, with a sentence', async () => 
   });
 });
 
-test.skipIf(noTerminal)('Ctrl-C reaches the app once, wherever its stdin is from', async () => {
-  const port = await freePort();
-  const app = join(mkdtempSync(join(tmpdir(), 'fly-edge-')), 'app.mjs');
-  onTestFinished(() => rmSync(dirname(app), { recursive: true }));
-  // It ends by itself once nothing more has come for a while.
-  writeFileSync(
-    app,
-    `let interrupts = 0, end;
-    process.on('SIGINT', () => { interrupts++; clearTimeout(end); end = setTimeout(() => process.exit(interrupts), 500); });
-    setInterval(() => {}, 1000); console.log('up');`,
-  );
-  // `exec`: the shell between would take Ctrl-C, too, and dash says 130 then, whatever the agent says.
-  const command = `exec ${process.execPath} ${bin} agent --listen 127.0.0.1:${port} --linger 0s -- ${process.execPath} ${app}`;
-  for (const stdin of ['', '</dev/null']) {
-    const terminal = spawn('script', ['-qec', `${command} ${stdin}`, '/dev/null'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    onTestFinished(() => void terminal.kill('SIGKILL'));
-    let shown = '';
-    terminal.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
-    const ended = once(terminal, 'exit');
-    await until(() => shown.includes('up'), 'the app is up');
-    terminal.stdin.write('\x03');
-    expect([stdin, (await ended)[0]]).toEqual([stdin, 1]);
-  }
-});
-
 test.each([
   [['--listen', 'nowhere'], 'Write an IP address and a port'],
   [['--disk-exclude', '('], 'Write a regular expression'],
@@ -256,8 +191,8 @@ test('a real app that the kernel ends because memory runs out', async (context) 
   const script = `const all = [], go = () => require('fs').existsSync('${go}');
     setInterval(() => { if (go()) all.push(Buffer.alloc(20e6, 1)); }, 20)`;
   const started = await agent(['--linger', '1h'], node(script));
-  const children = readFileSync(`/proc/${started.process.pid}/task/${started.process.pid}/children`, 'latin1');
-  for (const pid of [String(started.process.pid), children.trim()]) writeFileSync(join(group, 'cgroup.procs'), pid);
+  const agentsPid = started.process.pid!;
+  for (const pid of [agentsPid, ...childrenOf(agentsPid)]) writeFileSync(join(group, 'cgroup.procs'), String(pid));
   writeFileSync(go, '');
   const series = await until(async () => {
     const now = await page(started);

@@ -50,8 +50,8 @@ if (typeof make === 'string') console.warn(`no active thin volumes are tested: $
 
 describe.skipIf(typeof make === 'string')('thin volumes that are active', () => {
   let made: ThinVolumes;
-  beforeAll(() => {
-    made = (make as () => ThinVolumes)();
+  beforeAll(async () => {
+    made = await (make as () => Promise<ThinVolumes>)();
   });
 
   test('their size and use are those that the kernel tells', () => {

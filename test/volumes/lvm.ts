@@ -1,15 +1,14 @@
 /** Real LVM on a file: with the kernel's device-mapper, within a user-mode Linux, or without any. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inUserModeLinux, missingUserModeLinux, modules } from '../helpers/user-mode-linux.ts';
 
 const tests = fileURLToPath(new URL('.', import.meta.url));
 const env = { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1', PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-/** Of Debian's package user-mode-linux, or where it was unpacked. */
-const uml = process.env.USER_MODE_LINUX ?? '/usr';
 
 const run = (program: string, args: string[], more = {}): string =>
   execFileSync(program, args, { env: { ...env, ...more }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -94,37 +93,29 @@ export interface ThinVolumes {
 }
 
 /** How active thin volumes can be made here, or why they cannot. */
-export function thinVolumes(): (() => ThinVolumes) | string {
-  if (process.getuid?.() !== 0) return 'only root can make volumes';
-  if (works('dmsetup', 'version') && works('modprobe', 'dm-thin-pool') && missingLvm() === null) return direct;
-  if (existsSync(join(uml, 'bin/linux.uml'))) return inUserModeLinux;
-  return 'this kernel has no device-mapper, and there is no user-mode-linux';
+export function thinVolumes(): (() => Promise<ThinVolumes>) | string {
+  if (works('dmsetup', 'version') && works('modprobe', 'dm-thin-pool') && missingLvm() === null)
+    return () => made(here);
+  const why = missingUserModeLinux();
+  return why === null ? () => made(elsewhere) : `this kernel has no device-mapper, and ${why}`;
 }
 
-function direct(): ThinVolumes {
+async function made(make: (disk: Disk) => void | Promise<void>): Promise<ThinVolumes> {
   const disk = new Disk(256 * 2 ** 20);
   try {
-    run('sh', [join(tests, 'thin-volumes.sh'), disk.attach(), `fly${process.pid}`, disk.folder]);
-    return results(disk);
+    await make(disk);
+    const found = (name: string) => readFileSync(join(disk.folder, name), 'utf8');
+    return { lvs: found('lvs.json'), dmsetup: found('dmsetup.txt') };
   } finally {
     disk.remove();
   }
 }
 
-function inUserModeLinux(): ThinVolumes {
-  const disk = new Disk(256 * 2 ** 20);
-  const first = join(tests, 'user-mode-linux.sh');
-  const kernel = ['mem=256M', 'rootfstype=hostfs', 'root=/dev/root', 'rootflags=/', 'rw', `init=${first}`];
-  const environment = [`FOLDER=${disk.folder}`, `MODULES=${join(uml, 'lib/uml/modules')}`, `TESTS=${tests}`];
-  try {
-    run(join(uml, 'bin/linux.uml'), [...kernel, ...environment, `ubdb=${disk.file}`, 'con=null', 'con0=fd:0,fd:1']);
-    return results(disk);
-  } finally {
-    disk.remove();
-  }
+function here(disk: Disk): void {
+  run('sh', [join(tests, 'thin-volumes.sh'), disk.attach(), `fly${process.pid}`, disk.folder]);
 }
 
-const results = ({ folder }: Disk): ThinVolumes => ({
-  lvs: readFileSync(join(folder, 'lvs.json'), 'utf8'),
-  dmsetup: readFileSync(join(folder, 'dmsetup.txt'), 'utf8'),
-});
+function elsewhere({ file, folder }: Disk): Promise<void> {
+  const script = join(tests, 'in-user-mode-linux.sh');
+  return inUserModeLinux(script, folder, { memory: 256, disk: file, environment: { MODULES: modules } });
+}

@@ -1,5 +1,5 @@
-import { family, type Page } from '../page.ts';
-import { readDevices } from './devices.ts';
+import { family } from '../page.ts';
+import type { DeviceFile } from './devices.ts';
 
 /** Fields 1 to 11 of the kernel's Documentation/admin-guide/iostats.rst. */
 const families = [
@@ -20,11 +20,4 @@ const families = [
 const form = new RegExp(`^ *\\d+ +\\d+ (\\S+)${' (\\d{1,20})'.repeat(families.length)}(?: |$)`);
 
 /** /proc/diskstats: `254 0 vda` and at least 11 fields; newer kernels have more. */
-export function readDiskstats(
-  text: string,
-  page: Page,
-  fault: (reason: string) => void,
-  excluded: (device: string) => boolean,
-): void {
-  readDevices(text.split('\n'), form, families, page, fault, excluded);
-}
+export const diskstats: DeviceFile = { headLines: 0, form, families };
