@@ -70,13 +70,14 @@ export function toQuery(read: Read | Expression, selection: Selection, window: n
 
 /**
  * `rate` needs a series twice, and misses what it came with. An edge that was scraped when the window began, and had no such
- * series, was at 0: that it was scraped is known by a series that each one has from the start. The sums come first: engines make
- * them one series at a time, and would hold all at once for the `and`.
+ * series, was at 0: that it was scraped is known by a series that each one has from the start. Of others there is a rate. The sums
+ * come first: engines make them one series at a time, and would hold all at once for the `and`.
  */
 function lateRate(series: string, by: readonly string[], { region }: Selection, window: number): string {
-  const grown = `sum by (${[...new Set([...by, 'region', 'host'])].join(', ')}) (increase_pure(${series}[${window}s]))`;
+  const sum = `sum by (${[...new Set([...by, 'region', 'host'])].join(', ')})`;
   const known = `count by (region, host) (fly_edge_tcp_connects_count{${matchersOf({ region }).join(',')}} offset ${window}s)`;
-  return `(${grown} and on (region, host) ${known}) / ${window}`;
+  const grown = `${sum} (increase_pure(${series}[${window}s])) and on (region, host) ${known}`;
+  return `(${grown}) / ${window} or ${sum} (rate(${series}[${window}s]))`;
 }
 
 function selector({ metric, by, where = {} }: Read, selection: Selection): string {

@@ -105,7 +105,7 @@ describe.runIf(installed('victoriaMetrics'))('of VictoriaMetrics', () => {
   });
 
   test.each(['handshakes', 'handshake-time', 'latency', 'heat'])(
-    '%s: a burst that brings its series along counts; a process that is first seen, or again, does not',
+    '%s: a burst that brings its series along counts; a process that is first seen, or again, does not, but has a rate',
     async (id) => {
       const [read] = Object.values(panels.find((panel) => panel.id === id)!.reads) as [Read];
       const lines: string[] = [];
@@ -128,6 +128,9 @@ describe.runIf(installed('victoriaMetrics'))('of VictoriaMetrics', () => {
       // Not scraped before, or not for a while; and a scrape that failed.
       process('first', steady, (scrape) => (scrape < 20 ? null : 7));
       process('first', read.metric, (scrape) => (scrape < 20 ? null : 50));
+      // Younger than a wide window.
+      process('young', steady, (scrape) => (scrape < 20 ? null : 7));
+      process('young', read.metric, (scrape) => (scrape < 20 ? null : scrape < 22 ? 10 : 19));
       const missing = (scrape: number) => (scrape > 10 && scrape < 40) || scrape === 50;
       process('again', steady, (scrape) => (missing(scrape) ? null : 7));
       process('again', read.metric, (scrape) => (missing(scrape) ? null : 50));
@@ -148,6 +151,9 @@ describe.runIf(installed('victoriaMetrics'))('of VictoriaMetrics', () => {
       expect(await counted('large')).toBeCloseTo(500, 6);
       expect(await counted('first')).toBe(0);
       expect(await counted('again')).toBe(0);
+      const wide = toQuery(read, { app: 'burst', region: 'young' }, 600);
+      const [young] = await storage.query(wide, { time: String(past + 26 * 15) });
+      expect(Number(young?.value[1])).toBeGreaterThan(0);
     },
   );
 });

@@ -10,7 +10,7 @@ test.each<[Parameters<typeof toQuery>, string]>([
   [[read, {}, 60], 'sum by (status) (rate(m[60s]))'],
   [
     [{ ...read, metric: 'm_bucket', late: true, by: ['le'] }, { app: 'x', region: 'r' }, 60],
-    'sum by (le) ((sum by (le, region, host) (increase_pure(m_bucket{app="x",region="r"}[60s])) and on (region, host) count by (region, host) (fly_edge_tcp_connects_count{region="r"} offset 60s)) / 60)',
+    'sum by (le) ((sum by (le, region, host) (increase_pure(m_bucket{app="x",region="r"}[60s])) and on (region, host) count by (region, host) (fly_edge_tcp_connects_count{region="r"} offset 60s)) / 60 or sum by (le, region, host) (rate(m_bucket{app="x",region="r"}[60s])))',
   ],
   [[{ ...read, as: 'value', by: [] }, { app: 'a"b' }, 60], 'sum(m{app="a\\"b"})'],
   [
