@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { TcpHandle, WriteRequest } from './handle.ts';
+import { keepForBatch } from './write-batch.ts';
 
 /** What a socket reports to. One object a connection, so that no listener is a closure. */
 export interface SocketOwner {
@@ -21,6 +22,9 @@ const shared = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What is written passes through this one, which is replaced when the kernel did not take it all at once. */
 let outgoing = Buffer.allocUnsafeSlow(shared.length);
+
+/** Characters that a socket keeps for the end of a turn, at most: a client may pipeline without end. */
+const mostKept = 16 * 1024;
 
 /** Writing without a request object needs Node 26.10; older ones go through the stream (docs/data-path.md). */
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
@@ -66,6 +70,8 @@ export class TcpSocket extends net.Socket {
   #finalOut = 0;
   /** Direct writes that the kernel has not taken whole yet. */
   #pending = 0;
+  /** Text for the end of the turn. */
+  #kept = '';
   /** Something went through the stream and may still be queued in it. */
   #streamed = false;
   #ending = false;
@@ -101,17 +107,33 @@ export class TcpSocket extends net.Socket {
 
   /** Something written has not reached the kernel. */
   get unsent(): boolean {
-    return this.#pending > 0 || (this.#streamed && this.writableLength > 0);
+    return this.#kept !== '' || this.#pending > 0 || (this.#streamed && this.writableLength > 0);
   }
 
-  /** Writes latin1 text: straight to the handle while nothing is queued, which saves what streams do for a write. */
+  /**
+   * Writes latin1 text, at the end of the turn at the latest: straight to the handle while nothing is queued, which saves what
+   * streams do for a write.
+   */
   send(text: string): void {
-    if (this.#mayWrite()) this.#written(this.handle!.writeLatin1String(null, text), null);
-    else this.#stream(text);
+    if (this.#kept !== '') {
+      this.#kept += text;
+      if (this.#kept.length > mostKept) this.flush();
+    } else if (!this.#mayWrite()) this.#stream(text);
+    else if (keepForBatch(this)) this.#kept = text;
+    else this.#written(this.handle!.writeLatin1String(null, text), null);
+  }
+
+  /** Writes what was kept for the end of the turn. */
+  flush(): void {
+    if (this.#kept === '') return;
+    const text = this.#kept;
+    this.#kept = '';
+    this.#written(this.handle!.writeLatin1String(null, text), null);
   }
 
   /** Writes bytes that belong to somebody else: buffer[start,end) may change after the call. */
   sendBytes(buffer: Buffer, start: number, end: number): void {
+    this.flush();
     const length = end - start;
     if (!this.#mayWrite() || length > outgoing.length) {
       this.#stream(Buffer.from(buffer.subarray(start, end)));
@@ -125,6 +147,7 @@ export class TcpSocket extends net.Socket {
 
   /** FIN, after all that was written. */
   override end(): this {
+    this.flush();
     this.#ending = true;
     return super.end();
   }
@@ -168,6 +191,7 @@ export class TcpSocket extends net.Socket {
 
   /** Last moment at which the handle can be asked: counts would be gone after it. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.flush();
     const handle = this.tcpHandle;
     if (handle !== null) {
       this.#finalIn = handle.bytesRead;
