@@ -6,9 +6,9 @@ import { request as secureRequest } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { edgeProgram } from './edge.ts';
 import { findProgram, ready, start, stop } from './processes.ts';
 
-const program = fileURLToPath(new URL('../bin/fly-edge.js', import.meta.url));
 const config = fileURLToPath(new URL('../config/edge.toml', import.meta.url));
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 
@@ -20,7 +20,7 @@ const size = { width: 1440, height: 1540 };
 const executablePath = findProgram('chromium');
 if (executablePath === null) throw new Error('chromium is not installed');
 
-const demo = start(process.execPath, [program, 'demo'], { stdout: true });
+const demo = start(process.execPath, [edgeProgram, 'demo'], { stdout: true });
 let said = '';
 demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
   said += text;
@@ -44,7 +44,7 @@ async function take(browser: Awaited<ReturnType<typeof chromium.launch>>): Promi
   drive(new URL(found(/(http:\S+)\s+the app/)), new URL(found(/curl -k (\S+)/)), traffic.signal);
   for (let second = 0; second < length; second++) {
     if (flips.includes(second))
-      execFileSync(process.execPath, [program, 'restart', '--config', config], { stdio: 'ignore' });
+      execFileSync(process.execPath, [edgeProgram, 'restart', '--config', config], { stdio: 'ignore' });
     await delay(1000);
   }
   await live.screenshot({ path: `${folder}page-light.png` });

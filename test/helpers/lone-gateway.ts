@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { freePorts } from '../../load/processes.ts';
+import type { ServedPlan } from '../../src/config/gateway-plan.ts';
 import { loadPlan } from '../../src/config/load.ts';
-import type { GatewayPlan, Plan } from '../../src/config/plan.ts';
 import type { QuarantineOptions } from '../../src/gateway/quarantine.ts';
 import { type RunningGateway, startGateway } from '../../src/gateway/start.ts';
 import { programs } from './storage.ts';
@@ -52,7 +52,7 @@ ${keys}`,
   );
   const { plan } = await loadPlan(file);
   const running = await startGateway({
-    plan: plan as Plan & { gateway: GatewayPlan },
+    plan: plan as ServedPlan,
     log: pino({ enabled: false }),
     engine: engine
       ? {

@@ -2,7 +2,6 @@ import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { EdgeSeries } from '../series.ts';
-import { errorAnswer, redirectAnswer } from './answers.ts';
 import type { Asked } from './asked.ts';
 import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
@@ -10,6 +9,7 @@ import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
 import { ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
+import { errorAnswer, redirectAnswer } from './own-answers.ts';
 import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */

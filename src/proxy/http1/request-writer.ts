@@ -147,9 +147,8 @@ let origin = performance.timeOrigin;
 let line = '';
 let millisecond = -1;
 let second = -1;
-const threeDigits = (i: number): string => String(i).padStart(3, '0');
 /** Microseconds, and the head's end. */
-const ends = Array.from({ length: 1000 }, (_, i) => flat(`${threeDigits(i)}\r\n\r\n`));
+const ends = Array.from({ length: 1000 }, (_, i) => `${String(i).padStart(3, '0')}\r\n\r\n`);
 
 /** The end of the line before, `X-Request-Start` in Unix microseconds, and the end of the head. @param at milliseconds of `performance.now()`. */
 function requestStart(at: number): string {
