@@ -8,13 +8,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Certificate, makeCertificate } from './certificate.ts';
 import { costOf } from './cost.ts';
 import { canDo, connections, generate, generator, postScript, type Work, works } from './generator.ts';
-import { edge } from './peers/edge.ts';
+import { edge, edgeBefore } from './peers/edge.ts';
 import { haproxy } from './peers/haproxy.ts';
 import { httpProxy } from './peers/http-proxy.ts';
 import { nginx } from './peers/nginx.ts';
@@ -34,6 +34,7 @@ const help = `npm run bench -- [options]
   --scenario A,B    ${works.map((work) => work.name).join(', ')} (keepalive,close,tls)
   --all             every scenario
   --only A,B        these proxies
+  --against DIR     the edge of another checkout too, as «before»: a change's cost, both taking turns
   --noise           nginx twice: how far two equal proxies are apart on this machine
   --bar             fail unless a keep-alive GET costs at most ${bar} times nginx's CPU`;
 
@@ -94,6 +95,7 @@ async function main(): Promise<number> {
       scenario: { type: 'string', default: 'keepalive,close,tls' },
       only: { type: 'string' },
       all: { type: 'boolean', default: false },
+      against: { type: 'string' },
       noise: { type: 'boolean', default: false },
       bar: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -108,6 +110,7 @@ async function main(): Promise<number> {
   const candidates = [edge, nginx, haproxy, undici, httpProxy].filter(
     (peer) => values.only === undefined || values.only.split(',').includes(peer.name),
   );
+  if (values.against !== undefined) candidates.splice(1, 0, edgeBefore(resolve(values.against)));
   if (values.noise) candidates.push({ ...nginx, name: 'nginx again' });
 
   const root = mkdtempSync(join(tmpdir(), 'fly-edge-bench-'));

@@ -56,14 +56,14 @@ export function summaryTable(work: string, summaries: Summary[]): string {
     const cpu = rounds.map((round) => round.cpu);
     return `${Math.min(...cpu).toFixed(1)}-${Math.max(...cpu).toFixed(1)}`;
   };
+  const marks = ['nginx', 'haproxy', ...(rows.some((row) => row.peer === 'before') ? ['before'] : [])];
   return formatTable(
-    ['proxy', 'CPU µs/req', 'min-max', '× nginx', '× haproxy', 'req/s', 'p50 ms', 'p99 ms', 'MB', ''],
+    ['proxy', 'CPU µs/req', 'min-max', ...marks.map((mark) => `× ${mark}`), 'req/s', 'p50 ms', 'p99 ms', 'MB', ''],
     rows.map((row) => [
       row.peer,
       fixed(row.cpu, 1),
       range(row),
-      times(row, 'nginx'),
-      times(row, 'haproxy'),
+      ...marks.map((mark) => times(row, mark)),
       fixed(row.rate, 0),
       fixed(row.p50, 2),
       fixed(row.p99, 2),
