@@ -32,6 +32,7 @@ export const errors = {
   contentTooLarge: row('content_too_large', 'client', 413, 'the request body is too large'),
   misdirected: row('misdirected', 'client', 421, 'this host name belongs to another TLS name'),
   headTooLarge: row('head_too_large', 'client', 431, 'the request head is too large'),
+  codingNotImplemented: row('coding_not_implemented', 'client', 501, 'no transfer coding but chunked is served here'),
   versionUnsupported: row('version_unsupported', 'client', 505, 'HTTP/1.0 and HTTP/1.1 are served here'),
   proxyHeader: row('proxy_header', 'client', 0, 'the PROXY header was missing or could not be read'),
   pgRequest: row('pg_request', 'client', 0, 'the connection did not begin as PostgreSQL does'),

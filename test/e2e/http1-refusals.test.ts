@@ -10,9 +10,12 @@ let instance: HttpInstance;
 let client: RawSocket;
 
 beforeAll(async () => {
-  instance = await HttpInstance.start(
-    (request, response) => void response.end(`${request.url} ${request.headers.host}`),
-  );
+  instance = await HttpInstance.start((request, response) => {
+    const coding = request.headers['transfer-encoding'];
+    if (coding !== undefined) response.setHeader('X-Coding', coding);
+    request.resume();
+    response.end(`${request.url} ${request.headers.host}`);
+  });
   const instances = [{ id: 'aa', port: instance.port }];
   const forced = service({ more: 'force_https = true' }) + service({ port: 443, handlers: ['tls', 'http'] });
   const elsewhere = service({ more: 'force_https = true' }) + service({ port: 8443, handlers: ['tls', 'http'] });
@@ -39,9 +42,38 @@ beforeEach(async () => {
 const unreadable: [string, string][] = [
   ['both lengths', request('POST', '/', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n')],
   ['two lengths', request('POST', '/', 'Content-Length: 4\r\nContent-Length: 4\r\n', 'body')],
-  ['a length with a sign', request('POST', '/', 'Content-Length: +4\r\n', 'body')],
-  ['a coding that is not chunked', request('POST', '/', 'Transfer-Encoding: gzip\r\n')],
-  ['chunked before another coding', request('POST', '/', 'Transfer-Encoding: chunked, gzip\r\n')],
+  ...['+4', '-4', '04', '', ' 4', '\t4', '4\t', '4 ', '4, 4', '4,', '0x4', '4e0', '4.0', '\xa04', '4\xa0'].map(
+    (length): [string, string] => [
+      `Content-Length: ${JSON.stringify(length)}`,
+      request('POST', '/', `Content-Length: ${length}\r\n`, 'body'),
+    ],
+  ),
+  ...['\tdemo.test', ' \tdemo.test', 'demo.test\t', 'demo.test \t', '\xa0demo.test', 'demo.test\xa0'].map(
+    (host): [string, string] => [`Host:${JSON.stringify(host)}`, `GET / HTTP/1.1\r\nHost:${host}\r\n\r\n`],
+  ),
+  ...[
+    ...['gzip', 'identity', 'xchunked', 'chunked, gzip', 'chunked, chunked', 'gzip, chunked, chunked'],
+    ...['chunked, identity, chunked', '', ',', 'gzip,, chunked', ', chunked', 'chunked,', 'gzip chunked'],
+    ...['\xa0chunked', 'chunked\xa0', 'gzip, \xa0chunked', 'gzip\xa0, chunked', '\xa0', '\x85chunked', 'chun\xe9ed'],
+    ...['\tchunked', 'chunked\t', 'gzip,\tchunked', 'gzip\t, chunked', 'chunked ', 'gzip, chunked '],
+    ...['gzip;q=1, chunked', 'chunked;q=1', '"chunked"', 'gzip; , chunked', 'gzip, chunked;'],
+  ].map((codings): [string, string] => [
+    `Transfer-Encoding: ${JSON.stringify(codings)}`,
+    request('POST', '/', `Transfer-Encoding: ${codings}\r\n`, '0\r\n\r\n'),
+  ]),
+  ...['chunked', 'gzip, chunked', 'gzip'].map((codings): [string, string] => [
+    `Transfer-Encoding: ${codings} in HTTP/1.0`,
+    `POST / HTTP/1.0\r\nHost: demo.test\r\nTransfer-Encoding: ${codings}\r\n\r\n0\r\n\r\n`,
+  ]),
+  ...['gzip', 'chunked', 'identity'].map((first): [string, string] => [
+    `Transfer-Encoding twice, ${first} first`,
+    request('POST', '/', `Transfer-Encoding: ${first}\r\nTransfer-Encoding: chunked\r\n`, '0\r\n\r\n'),
+  ]),
+  [
+    'Transfer-Encoding of another coding, and a length',
+    request('POST', '/', 'Transfer-Encoding: gzip, chunked\r\nContent-Length: 5\r\n', '0\r\n\r\n'),
+  ],
+  ['an option of Connection after NBSP', get('/', 'Connection: \xa0close\r\n')],
   ['a chunk size that is none', request('POST', '/', 'Transfer-Encoding: chunked\r\n', '0x4\r\nbody\r\n0\r\n\r\n')],
   ['obs-fold', get('/', 'X-A: b\r\n c\r\n')],
   ['bare LF', get().replaceAll('\r\n', '\n')],
@@ -59,7 +91,7 @@ const unreadable: [string, string][] = [
 describe('400 and the end, and nothing reaches the instance, for', () => {
   test.each(unreadable)('%s', async (_what, text) => {
     const watch = await edge.watch();
-    const named = /^POST [^\0]*0x4/.test(text);
+    const named = text.includes('\r\n0x4\r\n');
     client.send(text + get('/smuggled'));
     const response = await client.response();
     expect(response).toMatchObject({ status: 400, fields: { connection: 'close' } });
@@ -125,14 +157,47 @@ test('what a stranger names never becomes a label', async () => {
   expect(page).not.toMatch(/stranger|BREW|\/label/);
 });
 
-test('405 with Allow for CONNECT', async () => {
+test.each(['gzip, chunked', 'GZIP,Chunked', 'gzip , chunked', 'identity, chunked', 'x, gzip, br, chunked'])(
+  '501 and the end for a coding that is not served: Transfer-Encoding: %s',
+  async (codings) => {
+    const watch = await edge.watch();
+    client.send(request('POST', '/', `Transfer-Encoding: ${codings}\r\n`, '0\r\n\r\n') + get('/smuggled'));
+    const response = await client.response();
+    expect(response).toMatchObject({ status: 501, fields: { connection: 'close' } });
+    expect(response.body).toMatch(/^coding_not_implemented: [^\n]*\n$/);
+    expect(await client.peerEnd()).toBe('fin');
+    expect(client.text).toBe('');
+    client.end();
+    await watch.moved({ 'unnamed edge 501': 1, 'unnamed error coding_not_implemented': 1, 'unnamed edge connects': 1 });
+    expect(instance.requests).toBe(0);
+  },
+);
+
+test.each(['Chunked', 'CHUNKED', ' chunked'])('a coding spelled %j reaches the instance as chunked', async (coding) => {
+  client.send(request('POST', '/echo', `Transfer-Encoding: ${coding}\r\n`, '4\r\nbody\r\n0\r\n\r\n'));
+  const response = await client.response();
+  expect(response.fields['x-coding']).toBe('chunked');
+});
+
+test('405 with Allow for CONNECT, and the end: what follows need not be HTTP', async () => {
   const watch = await edge.watch();
-  client.send('CONNECT demo.test:80 HTTP/1.1\r\nHost: demo.test:80\r\n\r\n');
+  client.send(`CONNECT demo.test:80 HTTP/1.1\r\nHost: demo.test:80\r\n\r\n${get('/tunnelled')}`);
   const response = await client.response();
   expect(response).toMatchObject({ status: 405, body: expect.stringMatching(/^method_not_allowed: /) });
-  expect(response.fields.allow).toMatch(/\bGET\b/);
+  expect(response.fields).toMatchObject({ allow: expect.stringMatching(/\bGET\b/), connection: 'close' });
+  expect(await client.peerEnd()).toBe('fin');
+  expect(client.text).toBe('');
   client.end();
-  await watch.moved({ 'edge 405': 1, 'error method_not_allowed': 1 });
+  await watch.moved({ 'edge 405': 1, 'error method_not_allowed': 1, 'edge connects': 1 });
+  expect(instance.requests).toBe(0);
+});
+
+test('CONNECT to a host that no app has ends the connection too', async () => {
+  client.send(`CONNECT other.test:80 HTTP/1.1\r\nHost: other.test:80\r\n\r\n${get('/tunnelled')}`);
+  expect(await client.response()).toMatchObject({ status: 404, fields: { connection: 'close' } });
+  expect(await client.peerEnd()).toBe('fin');
+  expect(client.text).toBe('');
+  expect(instance.requests).toBe(0);
 });
 
 test.each(['HTTP/2.0', 'HTTP/0.9', 'HTTP/1.2'])('505 for %s', async (version) => {

@@ -10,7 +10,7 @@ import { Framing } from './framing.ts';
 import { ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { errorAnswer, redirectAnswer } from './own-answers.ts';
-import { After, mustDechunk, onlyChunked, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */
 const head = new ResponseHead();
@@ -44,6 +44,7 @@ export class Answer {
   /** The client cannot read chunks. */
   #dechunk = false;
   #reusable = false;
+  #afterInterim = false;
 
   constructor(client: HttpClient, context: Context, asked: Asked, request: Body, attempt: Attempt, owner: AnswerOwner) {
     this.#client = client;
@@ -77,6 +78,7 @@ export class Answer {
   /** What came of a head is of no use any more. */
   forgetHead(): void {
     this.#partialHead.clear();
+    this.#afterInterim = false;
   }
 
   /** Bytes before the answer has begun. Returns whether to read on. */
@@ -93,7 +95,7 @@ export class Answer {
   #readHeads(buffer: Buffer, start: number, end: number): boolean {
     const { headSize, headCount } = this.#context.limits;
     while (start < end) {
-      const length = head.parse(buffer, start, end, headSize, headCount);
+      const length = head.parse(buffer, start, end, headSize, headCount, this.#afterInterim);
       if (length === 0) {
         this.#partialHead.begin(buffer, start, end);
         break;
@@ -102,6 +104,7 @@ export class Answer {
       start += length;
       if (head.status === 101) return this.#switchProtocol(buffer, start, end);
       if (head.status >= 200) return this.#begin(buffer, start, end);
+      this.#afterInterim = true;
       if (this.#asked.minor === 1) this.#client.connection.send(writeInterimHead(head));
     }
     return !this.#client.connection.stalled;
@@ -112,7 +115,6 @@ export class Answer {
     const { minor, method, keepAlive, route, id } = this.#asked;
     const framing = head.frame(method);
     this.#dechunk = mustDechunk(framing, minor);
-    if (this.#dechunk && !onlyChunked(head)) return this.#refuse('a transfer coding that HTTP/1.0 has no field for');
     this.body.begin(framing, head.contentLength, this.#context.limits.headSize, this.#dechunk);
     const bodyEnd = this.body.push(buffer, start, end);
     if (bodyEnd < 0) return this.#refuse(this.body.fault);

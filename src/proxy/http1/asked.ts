@@ -34,7 +34,8 @@ export class Asked {
   read(head: RequestHead, logged: boolean): void {
     this.method = head.method;
     this.minor = head.minor;
-    this.keepAlive = head.keepAlive;
+    // What follows a CONNECT may be meant for its tunnel.
+    this.keepAlive = head.keepAlive && head.method !== 'CONNECT';
     this.upgrade = head.upgrade;
     if (!logged) return;
     this.host = head.host;

@@ -8,6 +8,7 @@ import { Lingering } from '../listener/lingering.ts';
 import type { App, Route } from '../routing/route.ts';
 import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
+import type { Fault } from './faults.ts';
 import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { type Forwarding, forwardingFor } from './request-writer.ts';
@@ -29,6 +30,12 @@ const pipelineLimit = 64 * 1024;
 
 /** Every request head of the worker is read into this one; used up before the next. */
 const head = new RequestHead();
+
+/** Nearly all that can't be read is 400; what only isn't served has statuses of its own. */
+function refusalOf(fault: Fault | ''): EdgeError {
+  if (fault === 'version-unsupported') return errors.versionUnsupported;
+  return fault === 'coding-not-implemented' ? errors.codingNotImplemented : errors.badRequest;
+}
 
 /** What a listener says about the HTTP connections on it. */
 export interface HttpPort {
@@ -140,7 +147,7 @@ export class HttpClient implements Protocol {
       } else {
         start = end;
         if (length === -2) this.#refuse(errors.headTooLarge, '');
-        else this.#refuse(head.versionUnsupported ? errors.versionUnsupported : errors.badRequest, head.fault);
+        else this.#refuse(refusalOf(head.fault), head.fault);
       }
     }
     this.#working = false;

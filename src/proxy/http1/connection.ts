@@ -1,3 +1,4 @@
+import { lower, members } from '../../text/ascii.ts';
 import { TOKEN } from './bytes.ts';
 import type { Fault } from './faults.ts';
 
@@ -40,8 +41,7 @@ export function readConnection(text: string, start: number, end: number): Connec
 /** The members of a list of options (RFC 9110 7.6.1), or the fault; empty members are skipped (RFC 9110 5.6.1). */
 export function readOptions(list: string): ConnectionOptions | Fault {
   const options = { close: false, keepAlive: false, upgrade: false, others: null as string[] | null };
-  for (const member of list.toLowerCase().split(',')) {
-    const option = member.trim();
+  for (const option of members(lower(list))) {
     if (option === '') continue;
     if (!isToken(option)) return 'bad-connection';
     if (neverOptions.has(option)) return 'connection-names-framing';

@@ -39,6 +39,7 @@ export const faults = {
   'repeated-coding': 'RFC 9112 6.1',
   'bad-coding': 'RFC 9112 6.1',
   'chunked-not-last': 'RFC 9112 6.3',
+  'coding-not-implemented': 'RFC 9112 6.1',
   'interim-with-body': 'RFC 9110 8.6',
   // Connection.
   'bad-connection': 'RFC 9110 7.6.1',

@@ -1,7 +1,7 @@
-import { COLON, CR, isBlank, LF, TOKEN, VALUE } from './bytes.ts';
+import { COLON, CR, HTAB, isBlank, LF, TOKEN, VALUE } from './bytes.ts';
 import { readConnection, readOptions } from './connection.ts';
 import { type Fault, nameFault } from './faults.ts';
-import { type Framing, readCodings, readLength } from './framing.ts';
+import { codingFault } from './framing.ts';
 import { Id, identify } from './names.ts';
 
 /** More bytes are needed. */
@@ -35,6 +35,8 @@ export abstract class Head {
   keepAlive = false;
   /** `Connection: upgrade` and an `Upgrade` field that names a protocol, in 1.1 (RFC 9110 7.8). */
   upgrade = false;
+  /** The framing field is spelled so that readers differ on it: it goes on written anew (`framingField`). */
+  respelled = false;
   /** Other names that `Connection` lists, in lower case: these fields go no further than this hop. */
   connectionOptions: string[] | null = null;
 
@@ -54,6 +56,7 @@ export abstract class Head {
     this.count = 0;
     this.keepAlive = false;
     this.upgrade = false;
+    this.respelled = false;
     this.connectionOptions = null;
     this.seen = 0;
     this.repeated = 0;
@@ -171,27 +174,33 @@ export abstract class Head {
     return '';
   }
 
-  /** What Content-Length says, or -1 when it is malformed. */
-  protected readContentLength(): number {
-    const at = 4 * this.first[Id.contentLength];
-    return readLength(this.text, this.bounds[at + 2], this.bounds[at + 3]);
-  }
-
-  /** What Transfer-Encoding says of the body's end: `chunked` or `untilClose`, or the fault (RFC 9112 6.1, 6.3). */
-  protected readTransferEncoding(): typeof Framing.chunked | typeof Framing.untilClose | Fault {
+  /** The fault of Transfer-Encoding, '' when the body is chunked (RFC 9112 6.1, 6.3). */
+  protected settleCoding(): Fault | '' {
     if (this.minor === 0) return 'coding-in-1.0';
     if (this.has(Id.contentLength)) return 'length-and-coding';
     if (this.isRepeated(Id.transferEncoding)) return 'repeated-coding';
-    const at = 4 * this.first[Id.transferEncoding];
-    const end = this.bounds[at + 3];
     // Readers differ on tabs around a coding and blanks after it: llhttp takes `chunked` HTAB for another coding.
-    if (this.text.charCodeAt(end) !== CR || this.text.slice(this.bounds[at + 1], end).includes('\t'))
-      return 'bad-coding';
-    return readCodings(this.value(Id.transferEncoding));
+    const blanks = this.oddBlanks(Id.transferEncoding);
+    const value = this.value(Id.transferEncoding);
+    const after = this.text.charCodeAt(this.bounds[4 * this.first[Id.transferEncoding] + 3]) !== CR;
+    if (after || blanks.includes('\t') || value.includes('\t')) return 'bad-coding';
+    this.respelled = blanks !== '' || value !== 'chunked';
+    return codingFault(value);
+  }
+
+  /** The blanks around the value of the first field with this id; '' for at most one SP before it, as nearly all write. */
+  protected oddBlanks(id: number): string {
+    const { text, bounds } = this;
+    const at = 4 * this.first[id];
+    const colon = bounds[at + 1];
+    const start = bounds[at + 2];
+    const end = bounds[at + 3];
+    if (start - colon <= 2 && text.charCodeAt(start - 1) !== HTAB && text.charCodeAt(end) === CR) return '';
+    return text.slice(colon + 1, start) + text.slice(end, text.indexOf('\r', end));
   }
 
   /** The values of all fields with this id as one list (RFC 9110 5.3). */
-  private joined(id: number): string {
+  protected joined(id: number): string {
     const values: string[] = [];
     for (let i = 0; i < this.count; i++) {
       if (this.ids[i] === id) values.push(this.text.slice(this.bounds[4 * i + 2], this.bounds[4 * i + 3]));

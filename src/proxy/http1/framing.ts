@@ -1,4 +1,4 @@
-import { isDigit } from './bytes.ts';
+import { decimal, lower, members } from '../../text/ascii.ts';
 import { isToken } from './connection.ts';
 import type { Fault } from './faults.ts';
 
@@ -6,28 +6,24 @@ import type { Fault } from './faults.ts';
 export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
-/** Content-Length (RFC 9110 8.6) in text[start,end): digits only, no list; -1 when malformed or above what a number holds exactly. */
-export function readLength(text: string, start: number, end: number): number {
-  if (start === end) return -1;
-  let length = 0;
-  for (let i = start; i < end; i++) {
-    const byte = text.charCodeAt(i);
-    if (!isDigit(byte)) return -1;
-    length = length * 10 + (byte - 0x30);
-    if (length > Number.MAX_SAFE_INTEGER) return -1;
-  }
-  return length;
+/** Digits without a leading zero, as every writer spells a length; -1 for any other text, and for more than a number holds exactly. */
+export const readLength = (text: string): number => (text.length > 1 && text.startsWith('0') ? -1 : decimal(text));
+
+/** A length as RFC 9110 8.6 lets a recipient read it: a list of equal ones is one; -1 when malformed. */
+export function readLengths(list: string): number {
+  const [first, ...others] = members(list).map((member) => decimal(member));
+  return others.every((length) => length === first) ? first! : -1;
 }
 
 /**
- * Transfer-Encoding (RFC 9112 6.1): the body is chunked when `chunked` is its last coding, and otherwise ends with the
- * connection; or the fault. Empty members and parameters are malformed here, as readers differ on them.
+ * The fault of a Transfer-Encoding (RFC 9112 6.1), '' for `chunked` alone. No other coding is served: what a reader does
+ * with a body that it can't decode differs, and so does where it looks for the next message. Empty members and
+ * parameters are malformed here, as readers differ on them too.
  */
-export function readCodings(value: string): typeof Framing.chunked | typeof Framing.untilClose | Fault {
-  if (value === 'chunked') return Framing.chunked;
-  const codings = value.split(',').map((member) => member.trim().toLowerCase());
+export function codingFault(value: string): Fault | '' {
+  if (value === 'chunked') return '';
+  const codings = members(lower(value));
   if (!codings.every(isToken)) return 'bad-coding';
-  const at = codings.indexOf('chunked');
-  if (at < 0) return Framing.untilClose;
-  return at === codings.length - 1 ? Framing.chunked : 'chunked-not-last';
+  if (codings.indexOf('chunked') !== codings.length - 1) return 'chunked-not-last';
+  return codings.length === 1 ? '' : 'coding-not-implemented';
 }

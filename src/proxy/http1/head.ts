@@ -1,7 +1,8 @@
+import { equalFold } from '../../text/ascii.ts';
 import { CR, isDigit, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts';
 import type { Fault } from './faults.ts';
 import { Head } from './fields.ts';
-import { Framing } from './framing.ts';
+import { Framing, readLength, readLengths } from './framing.ts';
 import { Id } from './names.ts';
 import { authorityEnd, authorityStart, hostEnd } from './target.ts';
 
@@ -34,11 +35,6 @@ export class RequestHead extends Head {
   /** The last good `Host` and its name: the requests of a connection mostly repeat it. */
   private lastHost = '';
   private lastName = '';
-
-  /** Refused because of its version: 505. */
-  get versionUnsupported(): boolean {
-    return this.fault === 'version-unsupported';
-  }
 
   /**
    * Reads the head in buf[start,end). Returns its length in bytes, through the empty line after it and with an empty
@@ -92,6 +88,8 @@ export class RequestHead extends Head {
     const start = this.bounds[at + 2];
     const end = this.bounds[at + 3];
     if (start === end) return 'empty-host';
+    // Some readers keep a tab, and so look for another host.
+    if (this.oddBlanks(Id.host).includes('\t')) return 'bad-host';
     if (end - start !== this.lastHost.length || !this.text.startsWith(this.lastHost, start)) {
       const nameEnd = hostEnd(this.text, start, end);
       if (nameEnd < 0) return 'bad-host';
@@ -143,17 +141,14 @@ export class RequestHead extends Head {
   private settleFraming(): Fault | '' {
     this.framing = Framing.none;
     this.contentLength = 0;
-    this.expectContinue =
-      this.minor === 1 && this.has(Id.expect) && this.value(Id.expect).toLowerCase() === '100-continue';
+    this.expectContinue = this.minor === 1 && this.has(Id.expect) && equalFold(this.value(Id.expect), '100-continue');
     if (this.has(Id.transferEncoding)) {
-      const framing = this.readTransferEncoding();
-      if (typeof framing === 'string') return framing;
-      // Only a response may end with the connection (RFC 9112 6.3).
-      if (framing !== Framing.chunked) return 'chunked-not-last';
-      this.framing = framing;
+      const fault = this.settleCoding();
+      if (fault !== '') return fault;
+      this.framing = Framing.chunked;
     } else if (this.has(Id.contentLength)) {
       if (this.isRepeated(Id.contentLength)) return 'repeated-length';
-      this.contentLength = this.readContentLength();
+      this.contentLength = this.oddBlanks(Id.contentLength) === '' ? readLength(this.value(Id.contentLength)) : -1;
       if (this.contentLength < 0) return 'bad-length';
       this.framing = Framing.length;
     }
@@ -178,25 +173,31 @@ export class ResponseHead extends Head {
   reasonEnd = 0;
   /** What Content-Length says; -1 without one. */
   contentLength = -1;
-  private coding: typeof Framing.none | typeof Framing.chunked | typeof Framing.untilClose = Framing.none;
+  private chunked = false;
 
-  /** As `RequestHead.parse`. */
-  parse(buf: Uint8Array, start: number, end: number, maxSize: number, maxCount: number): number {
+  /** As `RequestHead.parse`, but an empty line is forgiven only `afterInterim`: aiohttp sends one after its 100. */
+  parse(buf: Uint8Array, start: number, end: number, maxSize: number, maxCount: number, afterInterim = false): number {
     this.begin(start, end, maxSize, maxCount);
     const limit = this.limit;
-    let i = this.readVersion(buf, start);
+    let i = start;
+    if (afterInterim && i < limit && buf[i] === CR) {
+      i = this.readLineEnd(buf, i, 'bare-cr');
+      if (i <= 0) return i;
+    }
+    const origin = i;
+    i = this.readVersion(buf, i);
     if (i <= 0) return i;
     i = this.readStatus(buf, i);
     if (i <= 0) return i;
     // An absent reason phrase may lack its space too (RFC 9112 4: recipients may parse on word boundaries).
     if (i < limit && buf[i] === SP) i++;
     else if (i < limit && buf[i] !== CR) return this.refuse(buf[i] === LF ? 'bare-lf' : 'bad-status-line');
-    this.reasonStart = i - start;
+    this.reasonStart = i - origin;
     while (i < limit && VALUE[buf[i]] !== 0) i++;
-    this.reasonEnd = i - start;
+    this.reasonEnd = i - origin;
     i = this.readLineEnd(buf, i, 'bad-status-line');
     if (i <= 0) return i;
-    i = this.readFields(buf, i, start, maxCount);
+    i = this.readFields(buf, i, origin, maxCount);
     if (i <= 0) return i;
     const fault = this.settleFraming() || this.settleConnection();
     return fault === '' ? i - start : this.refuse(fault);
@@ -219,26 +220,40 @@ export class ResponseHead extends Head {
 
   private settleFraming(): Fault | '' {
     this.contentLength = -1;
-    this.coding = Framing.none;
+    this.chunked = false;
     if (this.has(Id.transferEncoding)) {
-      const framing = this.readTransferEncoding();
-      if (typeof framing === 'string') return framing;
-      this.coding = framing;
+      const fault = this.settleCoding();
+      if (fault !== '') return fault;
+      this.chunked = true;
     } else if (this.has(Id.contentLength)) {
-      if (this.isRepeated(Id.contentLength)) return 'repeated-length';
       this.contentLength = this.readContentLength();
       if (this.contentLength < 0) return 'bad-length';
     }
     // It has no body, but some read one: llhttp does after 102 to 199.
-    const body = this.coding !== Framing.none || this.contentLength > 0;
+    const body = this.chunked || this.contentLength > 0;
     return body && this.status < 200 ? 'interim-with-body' : '';
+  }
+
+  /** Several fields, lists, zeros and tabs are read by RFC 9110 8.6, and written anew for a client that may not. */
+  private readContentLength(): number {
+    if (!this.isRepeated(Id.contentLength) && this.oddBlanks(Id.contentLength) === '') {
+      const length = readLength(this.value(Id.contentLength));
+      if (length >= 0) return length;
+    }
+    this.respelled = true;
+    return readLengths(this.joined(Id.contentLength));
+  }
+
+  /** The framing field in the one spelling that all read alike, with its line's end. */
+  get framingField(): string {
+    return this.chunked ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${this.contentLength}\r\n`;
   }
 
   /** How the body ends, given the method of the request (RFC 9112 6.3). A body that ends with the connection clears `keepAlive`. */
   frame(method: string): Framing {
     if (method === 'HEAD' || this.status < 200 || this.status === 204 || this.status === 304) return Framing.none;
-    if (this.coding === Framing.chunked) return Framing.chunked;
-    if (this.coding === Framing.none && this.contentLength >= 0) return Framing.length;
+    if (this.chunked) return Framing.chunked;
+    if (this.contentLength >= 0) return Framing.length;
     this.keepAlive = false;
     return Framing.untilClose;
   }

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { lower } from '../../text/ascii.ts';
 import { flat } from '../flat.ts';
 import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
@@ -91,7 +92,7 @@ function joined(head: RequestHead, id: number): string {
 
 /** Drops what `Connection` names too; false when the field goes on. */
 function named(head: RequestHead, field: number): boolean {
-  const name = head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]).toLowerCase();
+  const name = lower(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]));
   return head.connectionOptions!.includes(name);
 }
 
@@ -123,7 +124,8 @@ export function writeRequestHead(
   let forwarded = false;
   for (let i = 0; i < count; i++) {
     const fieldId = ids[i];
-    if (passes[fieldId] === 1 && (options === null || !named(head, i))) {
+    const anew = head.respelled && fieldId === Id.transferEncoding;
+    if (passes[fieldId] === 1 && !anew && (options === null || !named(head, i))) {
       if (run < 0) run = bounds[4 * i];
       continue;
     }
@@ -135,6 +137,7 @@ export function writeRequestHead(
     }
   }
   if (run >= 0) out += text.slice(run, headEnd(head));
+  if (head.respelled) out += 'Transfer-Encoding: chunked\r\n';
   if (head.upgrade) out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
   else if (close) out += 'Connection: close\r\n';
   out += trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;

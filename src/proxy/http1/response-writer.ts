@@ -1,3 +1,4 @@
+import { lower } from '../../text/ascii.ts';
 import { flat } from '../flat.ts';
 import type { Route } from '../routing/route.ts';
 import { Framing } from './framing.ts';
@@ -18,7 +19,7 @@ for (const id of [Id.connection, Id.keepAlive, Id.proxyConnection, Id.upgrade]) 
 const requestIdField = new Set(['fly-request-id']);
 
 function named(head: ResponseHead, field: number, names: { has(name: string): boolean }): boolean {
-  return names.has(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]).toLowerCase());
+  return names.has(lower(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1])));
 }
 
 /** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
@@ -27,6 +28,7 @@ function kept(head: ResponseHead, i: number, route: Route, toOld: boolean): bool
   if (passes[id] === 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
   if (id === Id.fly && named(head, i, requestIdField)) return false;
+  if (head.respelled && (id === Id.transferEncoding || id === Id.contentLength)) return false;
   if (toOld && (id === Id.transferEncoding || id === Id.trailer)) return false;
   if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
   return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
@@ -63,6 +65,7 @@ export function writeResponseHead(
     }
   }
   if (run >= 0) out += text.slice(run, head.length - 2);
+  if (head.respelled && !(toOld && head.contentLength < 0)) out += head.framingField;
   if (head.status === 101) out += `Connection: Upgrade\r\n${upgradeLine(head)}`;
   out += route.responseSuffix;
   return route.port.httpOptions.pristine ? out + afterLine[after] : out + requestId + afterId[after]!;
@@ -84,13 +87,4 @@ function upgradeLine(head: ResponseHead): string {
 /** Whether the body must lose its chunks: HTTP/1.0 knows none (RFC 9112 6.1). */
 export function mustDechunk(framing: Framing, clientMinor: 0 | 1): boolean {
   return framing === Framing.chunked && clientMinor === 0;
-}
-
-/** Whether chunked is the only transfer coding: without its chunks the body is then the content itself. */
-export function onlyChunked(head: ResponseHead): boolean {
-  for (let i = 0; i < head.count; i++) {
-    if (head.ids[i] !== Id.transferEncoding) continue;
-    return head.text.slice(head.bounds[4 * i + 2], head.bounds[4 * i + 3]).toLowerCase() === 'chunked';
-  }
-  return false;
 }

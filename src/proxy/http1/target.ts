@@ -1,3 +1,4 @@
+import { lower } from '../../text/ascii.ts';
 import { HEX, isDigit, REG_NAME } from './bytes.ts';
 
 const OPEN_BRACKET = 0x5b;
@@ -38,7 +39,7 @@ function isPort(text: string, start: number, end: number): boolean {
 
 /** The index of the authority of an absolute-form target (RFC 9112 3.2.2) with the scheme http or https; -1 for any other text. */
 export function authorityStart(target: string): number {
-  const scheme = target.slice(0, 8).toLowerCase();
+  const scheme = lower(target.slice(0, 8));
   if (scheme === 'https://') return 8;
   return scheme.startsWith('http://') ? 7 : -1;
 }

@@ -24,6 +24,10 @@ function whyOnlyWe(kind: Kind, error: string): string | undefined {
   if (kind === 'request' && ofMethod && !knownMethods.has(reader.request.method)) {
     return 'a method that Node does not know (RFC 9110 9.1: any token)';
   }
+  const ofLength = ['HPE_UNEXPECTED_CONTENT_LENGTH', 'HPE_INVALID_CONTENT_LENGTH'].includes(error);
+  if (kind === 'response' && ofLength && reader.response.respelled) {
+    return 'a length that a recipient may read (RFC 9110 8.6), and that goes on written anew';
+  }
   return undefined;
 }
 
