@@ -1,5 +1,6 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { normalHost } from '../text/authority.ts';
 import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
 import { longestDelay, parseDuration } from './duration.ts';
 
@@ -65,13 +66,21 @@ export function checkTime(least: 0 | 1) {
 /** An option of http_options: an integer of seconds, in milliseconds. */
 export const seconds = integer(1, Math.floor(longestDelay / 1000), 'whole seconds').transform((value) => value * 1000);
 
-/** Lower case; `*.` may stand for one or more labels, `*` alone for any. */
+/** In the form that Host and server names are compared in; `*.` may stand for one or more labels, `*` alone for any. */
 export function parseHostname(text: string): string | undefined {
-  const lower = text.toLowerCase();
-  return lower === '*' || isHostName(lower.startsWith('*.') ? lower.slice(2) : lower) ? lower : undefined;
+  if (text === '*') return text;
+  const wildcard = text.startsWith('*.') ? '*.' : '';
+  const rest = text.slice(wildcard.length);
+  const host = normalHost(isIPv6(rest) ? `[${rest}]` : rest);
+  if (host === null) return undefined;
+  if (host.startsWith('[')) return wildcard === '' ? host : undefined;
+  return isHostName(host) ? wildcard + host : undefined;
 }
 
-export const hostname = parsed('a host name such as "demo.test" or "*.demo.test", without port', parseHostname);
+export const hostname = parsed(
+  'a host name such as "demo.test" or "*.demo.test", or an IP address, without port',
+  parseHostname,
+);
 
 export const listenInstruction = (example: string) => `an IP address and a port, such as "${example}"`;
 export const listen = (example: string) => parsed(listenInstruction(example), parseListen);

@@ -324,7 +324,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #redirect(request: RequestHead, { port: { httpsPort } }: Route): void {
     const port = httpsPort === 443 ? '' : `:${httpsPort}`;
     const path = request.text.slice(request.pathStart, request.pathEnd);
-    this.#answer.sendRedirect(`https://${request.host}${port}${path === '*' ? '/' : path}`);
+    this.#answer.sendRedirect(`https://${request.sentHost}${port}${path === '*' ? '/' : path}`);
     this.#end(null);
   }
 

@@ -1,10 +1,11 @@
-import { equalFold } from '../../text/ascii.ts';
+import { decimal, equalFold } from '../../text/ascii.ts';
+import { normalHost } from '../../text/authority.ts';
 import { CR, isDigit, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts';
 import type { Fault } from './faults.ts';
 import { Head } from './fields.ts';
 import { Framing, readLength, readLengths } from './framing.ts';
 import { Id } from './names.ts';
-import { authorityEnd, authorityStart, hostEnd } from './target.ts';
+import { authorityEnd, authorityOf, authorityStart, hostEnd } from './target.ts';
 
 export { Id } from './names.ts';
 
@@ -20,7 +21,7 @@ export class RequestHead extends Head {
    */
   pathStart = 0;
   pathEnd = 0;
-  /** uri-host of `Host` in lower case, without port; '' when there is none (1.0). */
+  /** uri-host of `Host` in its normal form, without port; '' when there is none (1.0). */
   host = '';
   framing: typeof Framing.none | typeof Framing.length | typeof Framing.chunked = Framing.none;
   contentLength = 0;
@@ -92,9 +93,10 @@ export class RequestHead extends Head {
     if (this.oddBlanks(Id.host).includes('\t')) return 'bad-host';
     if (end - start !== this.lastHost.length || !this.text.startsWith(this.lastHost, start)) {
       const nameEnd = hostEnd(this.text, start, end);
-      if (nameEnd < 0) return 'bad-host';
+      const name = nameEnd < 0 ? null : normalHost(this.text.slice(start, nameEnd));
+      if (name === null) return 'bad-host';
       this.lastHost = this.text.slice(start, end);
-      this.lastName = this.lastHost.slice(0, nameEnd - start).toLowerCase();
+      this.lastName = name;
     }
     this.host = this.lastName;
     return '';
@@ -117,16 +119,22 @@ export class RequestHead extends Head {
     return nameEnd < 0 || nameEnd === target.length ? 'target-form' : '';
   }
 
-  /** RFC 9112 3.2.2: the authority must be what Host says; its path and query go on. */
+  /** RFC 9112 3.2.2: the authority must be what Host says (RFC 9110 4.2.3); its path and query go on. */
   private settleAbsoluteForm(start: number): Fault | '' {
     const { target } = this;
     const end = authorityEnd(target, start);
-    const authority = target.slice(start, end).toLowerCase();
+    const authority = target.slice(start, end);
     if (authority.includes('@')) return 'userinfo';
     const nameEnd = hostEnd(authority, 0, authority.length);
     if (nameEnd < 0) return authority === '' ? 'empty-host' : 'bad-host';
-    if (!this.has(Id.host)) this.host = authority.slice(0, nameEnd);
-    else if (this.value(Id.host).toLowerCase() !== authority) return 'authority-is-not-host';
+    const name = normalHost(authority.slice(0, nameEnd));
+    if (name === null) return 'bad-host';
+    if (!this.has(Id.host)) this.host = name;
+    else if (
+      name !== this.host ||
+      !this.hostHasPort(authority.slice(nameEnd), target[start - 4] === 's' ? '443' : '80')
+    )
+      return 'authority-is-not-host';
 
     this.pathStart += end;
     if (target.charCodeAt(end) === SLASH) return '';
@@ -136,6 +144,19 @@ export class RequestHead extends Head {
     this.text += path;
     this.pathEnd = this.text.length;
     return '';
+  }
+
+  /** Whether the port of Host and this one, each empty or after its colon, are one; `usual` is the scheme's own. */
+  private hostHasPort(port: string, usual: string): boolean {
+    const host = this.value(Id.host);
+    const other = host.slice(hostEnd(host, 0, host.length));
+    return decimal(port.slice(1) || usual) === decimal(other.slice(1) || usual);
+  }
+
+  /** uri-host as the client wrote it: of Host, else of the target. */
+  get sentHost(): string {
+    const authority = this.has(Id.host) ? this.value(Id.host) : authorityOf(this.target);
+    return authority.slice(0, Math.max(0, hostEnd(authority, 0, authority.length)));
   }
 
   private settleFraming(): Fault | '' {

@@ -5,7 +5,7 @@ import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
 import { Id, type RequestHead } from './head.ts';
-import { authorityEnd, authorityStart } from './target.ts';
+import { authorityOf } from './target.ts';
 
 /** Who asks, as the instance is told: the part of a request's head that is the same for all of a connection. */
 export interface Forwarding {
@@ -168,12 +168,6 @@ function requestStart(at: number): string {
     }
   }
   return line + ends[microseconds - whole * 1000]!;
-}
-
-/** The authority of an absolute-form target, '' of any other. */
-function authorityOf(target: string): string {
-  const start = authorityStart(target);
-  return start < 0 ? '' : target.slice(start, authorityEnd(target, start));
 }
 
 /** Where the last field's line ends: before the empty line. */

@@ -50,3 +50,9 @@ export function authorityEnd(target: string, start: number): number {
   while (i < target.length && target[i] !== '/' && target[i] !== '?') i++;
   return i;
 }
+
+/** The authority of an absolute-form target, '' of any other. */
+export function authorityOf(target: string): string {
+  const start = authorityStart(target);
+  return start < 0 ? '' : target.slice(start, authorityEnd(target, start));
+}

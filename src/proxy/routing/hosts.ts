@@ -11,7 +11,7 @@ export class HostTable<T> {
   readonly #wildcard = new Map<string, T>();
   #any: T | undefined;
 
-  /** Names are lower case; of several equal ones, the last counts. */
+  /** Names are in their normal form (`normalHost`); of several equal ones, the last counts. */
   constructor(entries: Iterable<readonly [name: string, value: T]>) {
     for (const [name, value] of entries) {
       if (name === '*') this.#any = value;
@@ -20,7 +20,7 @@ export class HostTable<T> {
     }
   }
 
-  /** `host` is lower case, without port and trailing dot. */
+  /** `host` is in its normal form, without port. */
   find(host: string): T | undefined {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;

@@ -260,6 +260,9 @@ const refused: [Fault, string[]][] = [
       'a@b',
       'a/b',
       'a:',
+      '.',
+      'a..',
+      '[1:2]',
       'a:b',
       'a:65536',
       'a:1:2',
@@ -276,9 +279,12 @@ const refused: [Fault, string[]][] = [
   ],
   [
     'authority-is-not-host',
-    ['GET http://b.example/ HTTP/1.1', 'GET http://a.example:80/ HTTP/1.1', 'GET http://a.example.evil/ HTTP/1.1'].map(
-      (line) => get('', line),
-    ),
+    [
+      'GET http://b.example/ HTTP/1.1',
+      'GET http://a.example:81/ HTTP/1.1',
+      'GET https://a.example:80/ HTTP/1.1',
+      'GET http://a.example.evil/ HTTP/1.1',
+    ].map((line) => get('', line)),
   ],
   [
     'length-and-coding',
