@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
@@ -97,6 +98,7 @@ class TicketSealer {
         minVersion,
         maxVersion,
         honorCipherOrder: true,
+        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         ticketKeys: this.#keys,
         sessionIdContext,
         // Clients are not asked for certificates: without this, each context would load the root certificates.

@@ -32,6 +32,15 @@ class SecureSocket extends TLSSocket {
     this.#tcp = tcp;
   }
 
+  /**
+   * The handshake is over. Until somebody takes control, as `tls.Server` does, Node keeps later errors to itself. Renegotiation
+   * would be one: OpenSSL refuses it, and its client could ask for ever (in TLS 1.3 there is none).
+   */
+  established(): void {
+    (this as unknown as { _releaseControl(): void })._releaseControl();
+    this.disableRenegotiation();
+  }
+
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#tcp.failure ??= error;
     super._destroy(error, callback);
@@ -120,8 +129,8 @@ export class Handshake implements Protocol {
     });
     connection.socket = socket;
     socket.on('secure', () => this.#secured(socket));
-    // The reason is OpenSSL's; what counts is that it failed. Closing is the TCP socket's word.
-    socket.on('error', () => connection.destroy());
+    // The reason is OpenSSL's, its alert is with the kernel. RFC 8446 6.2: close at once; a tunnel's other end is told by RST.
+    socket.on('error', (error) => socket.destroy(error));
     socket.on('end', () => connection.onEnd());
     socket.on('drain', () => connection.onDrain());
     socket.on('data', (chunk: Buffer) => {
@@ -129,9 +138,10 @@ export class Handshake implements Protocol {
     });
   }
 
-  #secured(socket: TLSSocket): void {
+  #secured(socket: SecureSocket): void {
     if (this.#state !== State.handshake) return;
     this.#state = State.over;
+    socket.established();
     const connection = this.#connection;
     const listener = this.#listener;
     const series = this.#route?.app.series ?? this.#context.unnamed;
