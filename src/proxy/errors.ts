@@ -27,7 +27,7 @@ const row = (
 export const errors = {
   badRequest: row('bad_request', 'client', 400, 'the request could not be read'),
   unknownHost: row('unknown_host', 'client', 404, 'no app has this host name'),
-  methodNotAllowed: row('method_not_allowed', 'client', 405, 'CONNECT is not served here'),
+  methodNotAllowed: row('method_not_allowed', 'client', 405, 'this method is not served by the edge itself'),
   requestTimeout: row('request_timeout', 'client', 408, 'the request did not arrive in time'),
   contentTooLarge: row('content_too_large', 'client', 413, 'the request body is too large'),
   misdirected: row('misdirected', 'client', 421, 'this host name belongs to another TLS name'),

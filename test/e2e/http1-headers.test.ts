@@ -154,7 +154,14 @@ describe('to the client', () => {
     const fields =
       'Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: close\r\nUpgrade: h2c\r\n';
     const { response } = await pass(strict, get(), answer('ok', `${fields}X-End: 1\r\n`));
-    expect(Object.keys(fieldsOf(response))).toEqual(['x-end', 'content-length', 'via', 'server', 'fly-request-id']);
+    expect(Object.keys(fieldsOf(response))).toEqual([
+      'x-end',
+      'content-length',
+      'date',
+      'via',
+      'server',
+      'fly-request-id',
+    ]);
   });
 
   test('response.headers sets, repeats and removes', async () => {

@@ -9,7 +9,7 @@ import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
 import { ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { errorAnswer, redirectAnswer } from './own-answers.ts';
+import { errorAnswer, optionsAnswer, redirectAnswer } from './own-answers.ts';
 import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */
@@ -105,7 +105,7 @@ export class Answer {
       if (head.status === 101) return this.#switchProtocol(buffer, start, end);
       if (head.status >= 200) return this.#begin(buffer, start, end);
       this.#afterInterim = true;
-      if (this.#asked.minor === 1) this.#client.connection.send(writeInterimHead(head));
+      if (this.#asked.minor === 1) this.#client.connection.send(writeInterimHead(head, this.#asked.route!));
     }
     return !this.#client.connection.stalled;
   }
@@ -203,6 +203,14 @@ export class Answer {
     this.#decideAfter(true);
     this.#counted(301);
     this.#client.connection.send(redirectAnswer(location, route!, id, this.#connectionField()));
+  }
+
+  /** OPTIONS that may go no further. */
+  sendOptions(): void {
+    const { route, id } = this.#asked;
+    this.#decideAfter(true);
+    this.#counted(200);
+    this.#client.connection.send(optionsAnswer(route!, id, this.#connectionField()));
   }
 
   #decideAfter(may: boolean): void {

@@ -97,6 +97,10 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#answerError(errors.methodNotAllowed, '');
       return bodyEnd;
     }
+    if (request.maxForwards === 0) {
+      this.#goNoFurther(request.method);
+      return bodyEnd;
+    }
     if (route.port.forceHttps && !client.secure) {
       this.#redirect(request, route);
       return bodyEnd;
@@ -319,6 +323,15 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     this.#report(error, detail);
     this.#answer.sendError(error);
     this.#end(error);
+  }
+
+  /** TRACE or OPTIONS with `Max-Forwards: 0`: the edge is the final recipient (RFC 9110 7.6.2). */
+  #goNoFurther(method: string): void {
+    if (method === 'TRACE') this.#answerError(errors.methodNotAllowed, 'Max-Forwards: 0');
+    else {
+      this.#answer.sendOptions();
+      this.#end(null);
+    }
   }
 
   #redirect(request: RequestHead, { port: { httpsPort } }: Route): void {

@@ -74,7 +74,7 @@ export abstract class Head {
     return REFUSED;
   }
 
-  protected has(id: number): boolean {
+  has(id: number): boolean {
     return (this.seen & (1 << id)) !== 0;
   }
 

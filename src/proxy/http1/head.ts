@@ -26,6 +26,8 @@ export class RequestHead extends Head {
   framing: typeof Framing.none | typeof Framing.length | typeof Framing.chunked = Framing.none;
   contentLength = 0;
   expectContinue = false;
+  /** Of TRACE and OPTIONS, how many more may forward it (RFC 9110 7.6.2); -1: any number. */
+  maxForwards = -1;
   private targetEnd = 0;
 
   /** As sent. Made when asked for: most requests go on without it. */
@@ -75,8 +77,14 @@ export class RequestHead extends Head {
     this.targetEnd = targetEnd;
     this.pathStart = methodEnd + 1;
     this.pathEnd = targetEnd;
+    this.maxForwards = this.has(Id.maxForwards) ? this.readMaxForwards() : -1;
     const fault = this.settleHost() || this.settleTarget() || this.settleFraming() || this.settleConnection();
     return fault === '' ? i - start : this.refuse(fault);
+  }
+
+  private readMaxForwards(): number {
+    if ((this.method !== 'TRACE' && this.method !== 'OPTIONS') || this.isRepeated(Id.maxForwards)) return -1;
+    return decimal(this.value(Id.maxForwards));
   }
 
   private settleHost(): Fault | '' {

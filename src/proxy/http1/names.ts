@@ -24,6 +24,7 @@ export const Id = {
   server: 18,
   date: 19,
   flyClientIp: 20,
+  maxForwards: 21,
 } as const;
 
 const names: readonly (readonly [string, number])[] = [
@@ -46,6 +47,7 @@ const names: readonly (readonly [string, number])[] = [
   ['server', Id.server],
   ['date', Id.date],
   ['fly-client-ip', Id.flyClientIp],
+  ['max-forwards', Id.maxForwards],
 ];
 
 /** Length, first and last letter find the one name that it may be. */

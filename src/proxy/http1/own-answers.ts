@@ -1,25 +1,16 @@
 import { STATUS_CODES } from 'node:http';
 import type { EdgeError } from '../errors.ts';
 import { product, type Route, via } from '../routing/route.ts';
+import { dateField } from './date.ts';
 
-let date = '';
-let dateSecond = -1;
-
-/** RFC 9110 6.6.1; made once a second. */
-function dateField(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    date = new Date(second * 1000).toUTCString();
-  }
-  return `Date: ${date}\r\n`;
-}
+/** TRACE is the instances' alone: the edge reflects no request (RFC 9110 9.3.8 names the fields that must not be). */
+const allow = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
 
 /** Fields that the status asks for. */
 function extraFields(error: EdgeError): string {
   switch (error.status) {
     case 405:
-      return 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n';
+      return allow;
     case 503:
       return 'Retry-After: 1\r\n';
     default:
@@ -57,5 +48,12 @@ export function redirectAnswer(location: string, route: Route, requestId: string
   return (
     `HTTP/1.1 301 Moved Permanently\r\n${dateField()}Location: ${location}\r\nContent-Length: 0\r\n` +
     `${ownFields(route, requestId)}${connection}\r\n`
+  );
+}
+
+/** OPTIONS that may go no further (RFC 9110 7.6.2). */
+export function optionsAnswer(route: Route, requestId: string, connection: string): string {
+  return (
+    `HTTP/1.1 200 OK\r\n${dateField()}${allow}Content-Length: 0\r\n` + `${ownFields(route, requestId)}${connection}\r\n`
   );
 }

@@ -3,7 +3,7 @@ import { lower } from '../../text/ascii.ts';
 import { flat } from '../flat.ts';
 import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Route } from '../routing/route.ts';
-import { via } from '../routing/route.ts';
+import { oldViaLine, via, viaLine } from '../routing/route.ts';
 import { Id, type RequestHead } from './head.ts';
 import { authorityOf } from './target.ts';
 
@@ -121,11 +121,11 @@ export function writeRequestHead(
     // What 1.0 may lack, 1.1 must have, even if it says nothing (RFC 9110 7.2).
     if (head.minor === 0 && !ids.subarray(0, count).includes(Id.host)) out += `Host: ${authorityOf(head.target)}\r\n`;
   }
+  const anew = head.respelled || head.maxForwards > 0 || head.minor === 0 ? writtenAnew(head) : 0;
   let forwarded = false;
   for (let i = 0; i < count; i++) {
     const fieldId = ids[i];
-    const anew = head.respelled && fieldId === Id.transferEncoding;
-    if (passes[fieldId] === 1 && !anew && (options === null || !named(head, i))) {
+    if (passes[fieldId] === 1 && (anew & (1 << fieldId)) === 0 && (options === null || !named(head, i))) {
       if (run < 0) run = bounds[4 * i];
       continue;
     }
@@ -138,10 +138,20 @@ export function writeRequestHead(
   }
   if (run >= 0) out += text.slice(run, headEnd(head));
   if (head.respelled) out += 'Transfer-Encoding: chunked\r\n';
+  if (head.maxForwards > 0) out += `Max-Forwards: ${head.maxForwards - 1}\r\n`;
   if (head.upgrade) out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
   else if (close) out += 'Connection: close\r\n';
-  out += trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;
+  const fields = trusted && forwarded ? believed(head, forwarding, region) : forwarding.fields;
+  out += head.minor === 1 ? fields : fields.replace(viaLine, oldViaLine);
   return out + id + requestStart(startedAt);
+}
+
+/** Bits of the ids whose fields do not go on as they came. */
+function writtenAnew(head: RequestHead): number {
+  const coding = head.respelled ? 1 << Id.transferEncoding : 0;
+  const forwards = head.maxForwards > 0 ? 1 << Id.maxForwards : 0;
+  // The expectation of a 1.0 client is none (RFC 9110 10.1.1), and our own 1.1 would make it one.
+  return coding | forwards | (head.minor === 0 ? 1 << Id.expect : 0);
 }
 
 /** Unix milliseconds at 0 of `performance.now()`; follows the wall clock when that is set. */

@@ -1,6 +1,8 @@
 import { lower } from '../../text/ascii.ts';
 import { flat } from '../flat.ts';
 import type { Route } from '../routing/route.ts';
+import { oldViaLine, viaLine } from '../routing/route.ts';
+import { dateField } from './date.ts';
 import { Framing } from './framing.ts';
 import { Id, type ResponseHead } from './head.ts';
 
@@ -22,14 +24,23 @@ function named(head: ResponseHead, field: number, names: { has(name: string): bo
   return names.has(lower(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1])));
 }
 
+const coding = 1 << Id.transferEncoding;
+const framing = coding | (1 << Id.contentLength);
+
+/** Bits of the ids of fields that this client, or an answer of this status, must not have. */
+function dropsOf(head: ResponseHead, toOld: boolean): number {
+  // RFC 9110 8.6, RFC 9112 6.1. A 304 may say how long the content is; a coding would have some wait for chunks.
+  if (head.status < 200 || head.status === 204) return framing;
+  const trailer = 1 << Id.trailer;
+  return (head.status === 304 ? coding : 0) | (toOld ? coding | trailer : 0);
+}
+
 /** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
-function kept(head: ResponseHead, i: number, route: Route, toOld: boolean): boolean {
+function kept(head: ResponseHead, i: number, route: Route, drops: number): boolean {
   const id = head.ids[i]!;
-  if (passes[id] === 0) return false;
+  if (passes[id] === 0 || (drops & (1 << id)) !== 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
   if (id === Id.fly && named(head, i, requestIdField)) return false;
-  if (head.respelled && (id === Id.transferEncoding || id === Id.contentLength)) return false;
-  if (toOld && (id === Id.transferEncoding || id === Id.trailer)) return false;
   if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
   return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
 }
@@ -46,6 +57,8 @@ export function writeResponseHead(
   toOld: boolean,
 ): string {
   const { text, bounds, count } = head;
+  const drops = head.status === 200 && !toOld ? 0 : dropsOf(head, toOld);
+  const without = head.respelled ? drops | framing : drops;
   let out: string;
   // Runs of fields that pass are copied as one slice; the status line belongs to the first one.
   let run: number;
@@ -57,7 +70,7 @@ export function writeResponseHead(
     run = -1;
   }
   for (let i = 0; i < count; i++) {
-    if (kept(head, i, route, toOld)) {
+    if (kept(head, i, route, without)) {
       if (run < 0) run = bounds[4 * i]!;
     } else if (run >= 0) {
       out += text.slice(run, bounds[4 * i]);
@@ -65,15 +78,27 @@ export function writeResponseHead(
     }
   }
   if (run >= 0) out += text.slice(run, head.length - 2);
-  if (head.respelled && !(toOld && head.contentLength < 0)) out += head.framingField;
-  if (head.status === 101) out += `Connection: Upgrade\r\n${upgradeLine(head)}`;
-  out += route.responseSuffix;
-  return route.port.httpOptions.pristine ? out + afterLine[after] : out + requestId + afterId[after]!;
+  const framed = head.contentLength < 0 ? Id.transferEncoding : Id.contentLength;
+  if (head.respelled && (drops & (1 << framed)) === 0) out += head.framingField;
+  if (head.status === 101 || (head.status === 426 && head.has(Id.upgrade))) {
+    out += `Connection: Upgrade\r\n${upgradeLine(head)}`;
+  }
+  const { pristine } = route.port.httpOptions;
+  // RFC 9110 6.6.1.
+  if (!head.has(Id.date) && !pristine && !route.responseDrops.has('date')) out += dateField();
+  out += head.minor === 1 ? route.responseSuffix : route.responseSuffix.replace(viaLine, oldViaLine);
+  return pristine ? out + afterLine[after] : out + requestId + afterId[after]!;
 }
 
-/** An interim response (RFC 9110 15.2) passes with its fields and nothing of ours. */
-export function writeInterimHead(head: ResponseHead): string {
-  return `HTTP/1.1${head.text.slice(8, head.length)}`;
+/** An interim response (RFC 9110 15.2) passes with the fields that an answer would pass with, and nothing of ours. */
+export function writeInterimHead(head: ResponseHead, route: Route): string {
+  const { text, bounds, count } = head;
+  let out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : head.length - 2)}`;
+  for (let i = 0; i < count; i++) {
+    if (kept(head, i, route, framing))
+      out += text.slice(bounds[4 * i], i + 1 < count ? bounds[4 * i + 4] : head.length - 2);
+  }
+  return `${out}\r\n`;
 }
 
 function upgradeLine(head: ResponseHead): string {

@@ -23,6 +23,9 @@ export interface Route {
 
 export const product = 'fly-edge';
 export const via = '1.1 fly-edge';
+/** The version is the one that the message came in (RFC 9110 7.6.3). */
+export const viaLine = `Via: ${via}\r\n`;
+export const oldViaLine = 'Via: 1.0 fly-edge\r\n';
 
 export function makeRoute(app: App, service: Service, port: PortPlan): Route {
   const { pristine, responseHeaders } = port.httpOptions;
