@@ -55,6 +55,25 @@ test('an instance that answers early and closes at once is heard', async () => {
   await watch.moved({ 'edge 403': 1, 'app 403': 1 });
 });
 
+test('a refusal that is followed by RST, while the upload is being written, is heard each time', async () => {
+  const watch = await edge.watch();
+  const rounds = 30;
+  const statuses: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const uploader = await rawClient(edge.port());
+    uploader.send(upload(9_000_000)).send(Buffer.alloc(9_000_000));
+    const peer = await instance.accept();
+    await peer.head();
+    // What has come and was not read makes the kernel send RST instead of FIN.
+    peer.socket.pause();
+    peer.socket.write(answer('no', 'Connection: close\r\n', '413 Content Too Large'), () => peer.destroy());
+    statuses.push((await uploader.response()).status);
+    uploader.destroy();
+  }
+  expect(statuses).toEqual(Array.from({ length: rounds }, () => 413));
+  await watch.moved({ 'edge 413': rounds, 'app 413': rounds });
+});
+
 test('a request and its answer stream at the same time, chunk for chunk', async () => {
   const watch = await edge.watch();
   client.send(request('POST', '/', 'Transfer-Encoding: chunked\r\n'));

@@ -63,6 +63,12 @@ const nobody: SocketOwner = {
 export class TcpSocket extends net.Socket {
   owner: SocketOwner = nobody;
   failure: Error | null = null;
+  /**
+   * After a write that failed it is read to its end: what the peer said before it closed may still be in the kernel's
+   * receive buffer. What is written meanwhile goes nowhere.
+   */
+  readsOn = false;
+  #deaf = false;
   /** While it is connected; null before and after. */
   handle: TcpHandle | null;
   /** Payload bytes that the kernel delivered and accepted, as of the end. */
@@ -102,7 +108,7 @@ export class TcpSocket extends net.Socket {
 
   /** The peer reads slower than we write: wait for `onDrain`. */
   get stalled(): boolean {
-    return this.#pending > 0 || (this.#streamed && this.writableNeedDrain);
+    return !this.#deaf && (this.#pending > 0 || (this.#streamed && this.writableNeedDrain));
   }
 
   /** Something written has not reached the kernel. */
@@ -153,6 +159,7 @@ export class TcpSocket extends net.Socket {
   }
 
   #stream(data: string | Buffer): void {
+    if (this.#deaf) return;
     this.#streamed = true;
     this.write(data as string, 'latin1');
   }
@@ -166,7 +173,7 @@ export class TcpSocket extends net.Socket {
   #written(result: number | WriteRequest, buffer: Buffer | null): boolean {
     if (result === 0) return true;
     if (typeof result === 'number') {
-      this.destroy(writeError(result));
+      this.#writeFailed(writeError(result));
       return true;
     }
     this.#pending++;
@@ -185,8 +192,40 @@ export class TcpSocket extends net.Socket {
   #completed(status: number): void {
     this.#pending--;
     if (this.destroyed) return;
-    if (status < 0) this.destroy(writeError(status));
+    if (status < 0) this.#writeFailed(writeError(status));
     else if (!this.stalled) this.owner.onDrain();
+  }
+
+  #writeFailed(error: Error): void {
+    if (!this.readsOn) {
+      this.destroy(error);
+      return;
+    }
+    this.failure ??= error;
+    this.#deaf = true;
+    this.resume();
+  }
+
+  /** What the stream queued fails in its own way: a socket that reads on takes it for written. */
+  override _write(chunk: unknown, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    super._write(chunk, encoding, this.#heedless(callback));
+  }
+
+  override _writev(
+    chunks: { chunk: unknown; encoding: BufferEncoding }[],
+    callback: (error?: Error | null) => void,
+  ): void {
+    super._writev!(chunks, this.#heedless(callback));
+  }
+
+  #heedless(callback: (error?: Error | null) => void): (error?: Error | null) => void {
+    if (!this.readsOn) return callback;
+    return (error) => {
+      if (error && !this.destroyed) {
+        this.#writeFailed(error);
+        callback();
+      } else callback(error);
+    };
   }
 
   /** Last moment at which the handle can be asked: counts would be gone after it. */

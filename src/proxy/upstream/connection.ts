@@ -45,6 +45,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
     const socket = new TcpSocket(null);
     this.socket = socket;
     socket.owner = this;
+    socket.readsOn = true;
     socket.on('connect', onConnect);
     socket.setNoDelay(true);
     socket.connect(upstream.port, upstream.host);
@@ -75,7 +76,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   /** Back to the pool of its instance, when the pool has room. */
   park(poolSize: number, idleTimeout: number): void {
     this.#user = null;
-    if (this.#state !== State.busy || this.upstream.idle.length >= poolSize) {
+    if (this.#state !== State.busy || this.socket.failure !== null || this.upstream.idle.length >= poolSize) {
       this.destroy();
       return;
     }
@@ -101,7 +102,9 @@ export class UpstreamConnection implements SocketOwner, Swept {
   }
 
   onEnd(): void {
-    if (this.#user !== null) this.#user.upstreamEnded();
+    // After a failed write the end is that of a broken connection: what ends with it must not look complete.
+    if (this.socket.failure !== null) this.socket.destroy(this.socket.failure);
+    else if (this.#user !== null) this.#user.upstreamEnded();
     else this.destroy();
   }
 
