@@ -209,6 +209,8 @@ describe('connections', () => {
       const again = await rawClient(edge.port());
       again.send(to('demo'));
       expect((await again.response()).status).toBe(200);
+      // Reset in one turn with its request: that one is not carried out for nobody.
+      expect(instance.requests).toBe(3);
     } finally {
       await edge.stop();
       await instance.stop();

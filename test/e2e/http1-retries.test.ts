@@ -44,6 +44,24 @@ async function pooled(): Promise<RawSocket> {
   return peer;
 }
 
+test.each([
+  ['a whole interim head', 'HTTP/1.1 102 Processing\r\n\r\n'],
+  ['an interim head and part of another', 'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2'],
+  ['one byte', 'H'],
+])('a pooled connection that closes after %s: the instance has begun, and gets the request once', async (_, begun) => {
+  const watch = await edge.watch();
+  const stale = await pooled();
+  client.send(request('PUT', '/once', 'Content-Length: 4\r\n', 'body'));
+  await stale.through('body');
+  stale.send(begun).end();
+  let { status } = await client.response();
+  if (status < 200) ({ status } = await client.response());
+  expect(status).toBe(502);
+  expect(instance.connections.filter((peer) => !peer.closed && peer !== stale)).toHaveLength(0);
+  client.end();
+  await watch.moved({ 'edge 200': 1, 'edge 502': 1, 'app 200': 1, 'app connects': 1, 'error instance_closed': 1 });
+});
+
 describe('a pooled connection that closes without a byte of an answer', () => {
   test.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE'])('%s is sent again on a new one', async (method) => {
     const watch = await edge.watch();

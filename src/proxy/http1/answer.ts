@@ -58,6 +58,7 @@ export class Answer {
   reset(): void {
     this.body.begin(Framing.none, 0, 0, false);
     this.status = 0;
+    this.heard = false;
     this.keepAfter = false;
     this.#dechunk = false;
     this.#reusable = false;
@@ -70,10 +71,8 @@ export class Answer {
 
   // ---- the instance's ----
 
-  /** The instance has begun a head, and not ended it. */
-  get headBegun(): boolean {
-    return !this.#partialHead.empty;
-  }
+  /** The instance has said something, be it an interim head or part of one: the request reached it. */
+  heard = false;
 
   /** What came of a head is of no use any more. */
   forgetHead(): void {
@@ -83,6 +82,7 @@ export class Answer {
 
   /** Bytes before the answer has begun. Returns whether to read on. */
   headBytes(buffer: Buffer, start: number, end: number): boolean {
+    this.heard = true;
     if (this.#partialHead.empty) return this.#readHeads(buffer, start, end);
     const complete = this.#partialHead.append(buffer, start, end, this.#context.limits.headSize);
     if (complete === 0) return true;

@@ -218,7 +218,7 @@ export class HttpClient implements Protocol {
   }
 
   exchangeEnded(keep: boolean): void {
-    if (this.connection.closed || this.#state === State.over) return;
+    if (this.connection.gone || this.#state === State.over) return;
     this.#served = true;
     if (!keep) {
       this.#over();

@@ -88,7 +88,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     }
     asked.route = route;
     client.connection.name(route.app.series);
-    if (client.connection.closed) return end;
+    if (client.connection.gone) return end;
     if (bodyEnd < 0) {
       this.#answerError(errors.badRequest, this.request.fault);
       return end;
@@ -245,10 +245,10 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     else this.#answerError(error, detail);
   }
 
-  /** A reused connection may have been closed before the request reached it (RFC 9112 9.3.1): try a new one. */
+  /** A reused connection may have been closed before the request reached it (RFC 9112 9.3.1): try a new one. Never once any byte came back. */
   #closedBeforeAnswer(error: EdgeError, detail: string): void {
     const attempt = this.#attempt;
-    const stale = attempt.connection!.reused && !this.#answer.headBegun;
+    const stale = attempt.connection!.reused && !this.#answer.heard;
     const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
     this.#leaveInstance(false);
     if (stale && repeatable && attempt.mayRetry(this.#context, this.#asked.startedAt)) {

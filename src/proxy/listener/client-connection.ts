@@ -23,7 +23,7 @@ export interface Protocol {
 /** Where connections report what concerns the whole worker. */
 export interface ConnectionHost {
   connectionClosed(connection: ClientConnection): void;
-  /** False when its app has too many connections open. */
+  /** Counts it for its app, and ends it when that has too many connections open: look at `gone` then. */
   connectionNamed(connection: ClientConnection, series: EdgeSeries): void;
   readonly unnamed: EdgeSeries;
 }
@@ -54,6 +54,8 @@ export class ClientConnection implements SocketOwner, Swept {
   closed = false;
   /** It was ended with RST from this side. */
   cut = false;
+  /** `destroy` was called; `closed` follows in a later turn. */
+  #left = false;
   /** When bytes were last seen to move in either direction, to the second. */
   movedAt = clock.now;
   /** Nothing is read before the first `resume`. */
@@ -71,6 +73,11 @@ export class ClientConnection implements SocketOwner, Swept {
     this.protocol = protocol;
     this.tcp.owner = this;
     this.tcp.setNoDelay(true);
+  }
+
+  /** It has ended, or was ended in this very turn: nothing that came on it is acted on any more. */
+  get gone(): boolean {
+    return this.#left || this.tcp.handle === null;
   }
 
   /** The app of this connection is known. It stays the first one. */
@@ -112,7 +119,7 @@ export class ClientConnection implements SocketOwner, Swept {
 
   /** Reading goes on after `onBytes` said false. */
   resume(): void {
-    if (!this.paused || this.closed) return;
+    if (!this.paused || this.gone) return;
     this.paused = false;
     this.socket.resume();
   }
@@ -124,6 +131,7 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   destroy(): void {
+    this.#left = true;
     this.socket.destroy();
   }
 
@@ -135,6 +143,7 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {
+    if (this.gone) return false;
     const more = this.protocol.onBytes(buffer, start, end);
     if (!more) this.paused = true;
     return more;

@@ -18,7 +18,7 @@ export class Lingering implements Protocol {
   }
 
   static begin(connection: ClientConnection): void {
-    if (connection.closed) return;
+    if (connection.gone) return;
     connection.protocol = new Lingering(connection);
     connection.deadline = clock.now + lingerTime;
     connection.socket.end();

@@ -41,7 +41,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   /** After it is the connection's protocol. */
   begin(): void {
     this.#connection.name(this.#route.app.series);
-    if (!this.#connection.closed) this.#route.service.seek(this);
+    if (!this.#connection.gone) this.#route.service.seek(this);
   }
 
   assigned(upstream: Upstream): void {

@@ -92,7 +92,7 @@ export class Handshake implements Protocol {
     this.#route = route ?? null;
     if (route !== undefined) {
       this.#connection.name(route.app.series);
-      if (this.#connection.closed) return;
+      if (this.#connection.gone) return;
     }
     const pair: KeyPair | null = listener.certificates.find(serverName) ?? this.#selfSigned(route);
     if (pair === null) {
