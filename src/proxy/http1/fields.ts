@@ -1,7 +1,7 @@
 import { COLON, CR, HTAB, isBlank, LF, TOKEN, VALUE } from './bytes.ts';
 import { readConnection, readOptions } from './connection.ts';
 import { type Fault, nameFault } from './faults.ts';
-import { codingFault } from './framing.ts';
+import { codingFault, readLength } from './framing.ts';
 import { Id, identify } from './names.ts';
 
 /** More bytes are needed. */
@@ -172,6 +172,13 @@ export abstract class Head {
     this.upgrade = options.upgrade && this.minor === 1 && this.has(Id.upgrade) && this.value(Id.upgrade) !== '';
     this.connectionOptions = options.others;
     return '';
+  }
+
+  /** What the first Content-Length says, in the spelling that all read alike; -1 for any other. */
+  protected plainLength(): number {
+    if (this.oddBlanks(Id.contentLength) !== '') return -1;
+    const at = 4 * this.first[Id.contentLength];
+    return readLength(this.text, this.bounds[at + 2], this.bounds[at + 3]);
   }
 
   /** The fault of Transfer-Encoding, '' when the body is chunked (RFC 9112 6.1, 6.3). */

@@ -1,13 +1,29 @@
 import { decimal, lower, members } from '../../text/ascii.ts';
+import { isDigit } from './bytes.ts';
 import { isToken } from './connection.ts';
 import type { Fault } from './faults.ts';
+
+const ZERO = 0x30;
 
 /** How the end of a body is found (RFC 9112 6). */
 export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
-/** Digits without a leading zero, as every writer spells a length; -1 for any other text, and for more than a number holds exactly. */
-export const readLength = (text: string): number => (text.length > 1 && text.startsWith('0') ? -1 : decimal(text));
+/**
+ * Digits in text[start,end), without a leading zero, as every writer spells a length; -1 for any other text, and for more
+ * than a number holds exactly.
+ */
+export function readLength(text: string, start: number, end: number): number {
+  if (start === end || (text.charCodeAt(start) === ZERO && end - start > 1)) return -1;
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    const byte = text.charCodeAt(i);
+    if (!isDigit(byte)) return -1;
+    length = length * 10 + (byte - ZERO);
+    if (length > Number.MAX_SAFE_INTEGER) return -1;
+  }
+  return length;
+}
 
 /** A length as RFC 9110 8.6 lets a recipient read it: a list of equal ones is one; -1 when malformed. */
 export function readLengths(list: string): number {

@@ -3,7 +3,7 @@ import { normalHost } from '../../text/authority.ts';
 import { CR, isDigit, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts';
 import type { Fault } from './faults.ts';
 import { Head } from './fields.ts';
-import { Framing, readLength, readLengths } from './framing.ts';
+import { Framing, readLengths } from './framing.ts';
 import { Id } from './names.ts';
 import { authorityEnd, authorityOf, authorityStart, hostEnd } from './target.ts';
 
@@ -177,7 +177,7 @@ export class RequestHead extends Head {
       this.framing = Framing.chunked;
     } else if (this.has(Id.contentLength)) {
       if (this.isRepeated(Id.contentLength)) return 'repeated-length';
-      this.contentLength = this.oddBlanks(Id.contentLength) === '' ? readLength(this.value(Id.contentLength)) : -1;
+      this.contentLength = this.plainLength();
       if (this.contentLength < 0) return 'bad-length';
       this.framing = Framing.length;
     }
@@ -265,8 +265,8 @@ export class ResponseHead extends Head {
 
   /** Several fields, lists, zeros and tabs are read by RFC 9110 8.6, and written anew for a client that may not. */
   private readContentLength(): number {
-    if (!this.isRepeated(Id.contentLength) && this.oddBlanks(Id.contentLength) === '') {
-      const length = readLength(this.value(Id.contentLength));
+    if (!this.isRepeated(Id.contentLength)) {
+      const length = this.plainLength();
       if (length >= 0) return length;
     }
     this.respelled = true;

@@ -5,6 +5,7 @@
  */
 
 import { isIP } from 'node:net';
+import { lower } from '../../text/ascii.ts';
 
 /** Browsers send 0.5 to 2 KiB, with post-quantum shares and session tickets at most some 6; one record holds 16 KiB. */
 const maxMessage = 16384;
@@ -146,7 +147,7 @@ const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
 /** Lower case and valid (RFC 1123 2.1, underscores as in practice), or null. */
 function hostName(text: string): string | null {
-  const name = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase();
+  const name = lower(text.endsWith('.') ? text.slice(0, -1) : text);
   if (name.length > 253 || isIP(name) !== 0) return null;
   return name.split('.').every((part) => label.test(part)) ? name : null;
 }
