@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { ipBytes, ipv4Text, ipv6Text } from '../proxy/listener/ip.ts';
 import type { EdgeFile } from './edge-file.ts';
 import { parseHostname } from './fields.ts';
 import type { CertificatePlan } from './plan.ts';
@@ -16,8 +17,11 @@ export async function certificatesOf(rows: Row[], folder: string, toml: TomlFile
   for (const [i, row] of rows.entries()) {
     const plan = await certificateOf(row, ['certificates', i], folder, toml);
     if (plan === null) continue;
+    if (plan.default && plans.some((other) => other.default && sameKind(other, plan))) {
+      toml.fail(['certificates', i, 'default'], 'an earlier certificate is the default one already: write it once');
+    }
     for (const name of plan.hostnames) {
-      if (!plans.some((other) => other.hostnames.includes(name))) continue;
+      if (!plans.some((other) => other.hostnames.includes(name) && sameKind(other, plan))) continue;
       const message = `${row.cert} is for ${name}, as an earlier certificate is: the earlier one is used for it`;
       toml.warn(['certificates', i, 'cert'], message);
     }
@@ -49,7 +53,9 @@ async function certificateOf(row: Row, at: Path, folder: string, toml: TomlFile)
   if (certificate === null || cert === null) return null;
 
   const hostnames = hostnamesOf(certificate);
-  if (hostnames.length === 0) fault('cert', `${row.cert} has no host names: use a certificate with DNS names`);
+  const addresses = addressesOf(certificate);
+  const nobody = hostnames.length === 0 && addresses.length === 0;
+  if (nobody) fault('cert', `${row.cert} has no host names: use a certificate with DNS names or IP addresses`);
   warnOfDates(certificate, row.cert, [...at, 'cert'], toml);
   if (privateKey === null || key === null) return null;
   if (!certificate.checkPrivateKey(privateKey)) {
@@ -60,7 +66,14 @@ async function certificateOf(row: Row, at: Path, folder: string, toml: TomlFile)
   } catch (error) {
     return fault('cert', `${row.cert} can't be used (${reasonOf(error)}): write the path of another certificate`);
   }
-  return hostnames.length === 0 ? null : { cert, key, hostnames };
+  if (nobody) return null;
+  return {
+    cert,
+    key,
+    hostnames,
+    ...(addresses.length > 0 && { addresses }),
+    ...(row.default && { default: true }),
+  };
 }
 
 function parseCertificate(pem: string): X509Certificate | null {
@@ -88,6 +101,23 @@ function hostnamesOf({ subjectAltName, subject }: X509Certificate): string[] {
   const parsed = names.map(parseHostname);
   return [...new Set(parsed.filter((name) => name !== undefined && name !== '*'))] as string[];
 }
+
+/** In the form of a socket's local address. */
+function addressesOf({ subjectAltName }: X509Certificate): string[] {
+  const listed = subjectAltName
+    ?.split(', ')
+    .flatMap((entry) => (entry.startsWith('IP Address:') ? [entry.slice(11)] : []));
+  return [...new Set((listed ?? []).flatMap((address) => normalAddress(address) ?? []))];
+}
+
+function normalAddress(address: string): string | undefined {
+  const bytes = ipBytes(address);
+  return bytes === null ? undefined : bytes.length === 4 ? ipv4Text(bytes, 0) : ipv6Text(bytes, 0);
+}
+
+/** Of two with keys of one kind, a client can't choose. */
+const sameKind = (a: CertificatePlan, b: CertificatePlan): boolean =>
+  createPrivateKey(a.key).asymmetricKeyType === createPrivateKey(b.key).asymmetricKeyType;
 
 function warnOfDates(certificate: X509Certificate, file: string, at: Path, toml: TomlFile): void {
   const now = Date.now();

@@ -90,7 +90,12 @@ export const edgeFile = f.table({
       request_size: f.count(1024).default(64 * 1024),
     })
     .optional(),
-  certificates: f.list(f.table({ cert: path, key: path }), 'one [[certificates]] for each certificate').default([]),
+  certificates: f
+    .list(
+      f.table({ cert: path, key: path, default: f.flag.default(false) }),
+      'one [[certificates]] for each certificate',
+    )
+    .default([]),
   apps: f.list(app, 'one [[apps]] for each app').default([]),
   volumes: f
     .list(

@@ -4,6 +4,7 @@
  * All times are milliseconds, all sizes bytes, unless a name says otherwise.
  */
 
+import type { Identity } from '../proxy/tls/self-signed.ts';
 import type { Origin } from './fault.ts';
 
 export interface Plan {
@@ -12,8 +13,8 @@ export interface Plan {
   listeners: ListenerPlan[];
   apps: AppPlan[];
   certificates: CertificatePlan[];
-  /** Made once by the supervisor when a port asks for `default_self_signed`, so that all workers show the same one. */
-  selfSigned?: { cert: string; key: string };
+  /** Made once by the supervisor when a port asks for `default_self_signed`, so that all workers show the same certificates. */
+  identity?: Identity;
   metrics: { host: string; port: number; buckets: number[] | null; origin?: Origin };
   log: { access: boolean };
   slots: SlotsPlan;
@@ -157,6 +158,10 @@ export interface CertificatePlan {
   key: string;
   /** Lower case, from subjectAltName (else CN); `*.x.y` wildcards allowed. */
   hostnames: string[];
+  /** IP addresses of subjectAltName, as Node writes local ones. */
+  addresses?: string[];
+  /** For clients without a server name. */
+  default?: boolean;
 }
 
 /** Every limit of a stranger's growth. The defaults and their reasons stand in `src/config/limits.ts`. */

@@ -15,7 +15,8 @@ import { type App, makeRoute, type Route } from './routing/route.ts';
 import { EdgeSeries, InstanceSeries } from './series.ts';
 import { Sweep } from './sweep.ts';
 import { CertificateStore } from './tls/certificates.ts';
-import { makeSelfSigned } from './tls/self-signed.ts';
+import { makeIdentity } from './tls/self-signed.ts';
+import { SelfSignedStore } from './tls/self-signed-store.ts';
 import { Upstream } from './upstream/upstream.ts';
 
 /** Connections that the kernel keeps while no worker accepts. */
@@ -46,7 +47,7 @@ export class DataPlane implements Context {
   handover = false;
   readonly #recorder: Recorder;
   readonly #trusted: TrustedPeers;
-  readonly #certificates: CertificateStore<Plan['certificates'][number]>;
+  readonly #certificates: CertificateStore;
   readonly #upstreams = new Map<string, Upstream>();
   readonly #services: Service[] = [];
   readonly #serviceOf = new Map<Upstream, Service>();
@@ -72,12 +73,7 @@ export class DataPlane implements Context {
     this.#certificates = new CertificateStore(plan.certificates, ticketKeys);
     this.#apps = plan.apps.map((app) => this.#makeApp(app));
     this.#hosts = new HostTable(this.#apps.flatMap((app) => app.plan.hostnames.map((name) => [name, app] as const)));
-    const wantsSelfSigned = plan.listeners.some((listener) =>
-      listener.ports.some((port) => port.tls.defaultSelfSigned),
-    );
-    const selfSigned = wantsSelfSigned
-      ? (plan.selfSigned ?? makeSelfSigned(plan.apps.flatMap((app) => app.hostnames)))
-      : null;
+    const selfSigned = new SelfSignedStore(plan.identity ?? makeIdentity());
     for (const listener of plan.listeners) {
       this.#listeners.set(
         listener.key,

@@ -1,6 +1,7 @@
 /** An authority of a test's own and certificates from it, made by the openssl program. */
 
 import { execFileSync } from 'node:child_process';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 
 /** Paths of PEM files. */
@@ -18,12 +19,20 @@ export function makeAuthority(folder: string): Certificate {
   return files;
 }
 
-/** A certificate for `hostnames`, signed by the authority; its files are called `name`. */
-export function issue(folder: string, authority: Certificate, name: string, hostnames: string[]): Certificate {
+const newRsaKey = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+
+/** A certificate for `hostnames`, IP addresses among them, signed by the authority; its files are called `name`. */
+export function issue(
+  folder: string,
+  authority: Certificate,
+  name: string,
+  hostnames: string[],
+  kind: 'ec' | 'rsa' = 'ec',
+): Certificate {
   const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
-  const names = hostnames.map((hostname) => `DNS:${hostname}`).join(',');
+  const names = hostnames.map((hostname) => `${isIP(hostname) === 0 ? 'DNS' : 'IP'}:${hostname}`).join(',');
   const leaf = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`, '-addext', 'basicConstraints=CA:FALSE'];
-  openssl([...newKey, '-CA', authority.cert, '-CAkey', authority.key, ...leaf], files);
+  openssl([...(kind === 'ec' ? newKey : newRsaKey), '-CA', authority.cert, '-CAkey', authority.key, ...leaf], files);
   return files;
 }
 

@@ -54,7 +54,7 @@ export interface EdgeOptions {
   limits?: Record<string, string | number>;
   trusted?: string[];
   proxyProtocol?: 'off' | 'optional' | 'required';
-  certificates?: { cert: string; key: string }[];
+  certificates?: { cert: string; key: string; default?: boolean }[];
   /** `"5s"` each. */
   drainTimeout?: string;
   websocketDrainTimeout?: string;
@@ -268,7 +268,8 @@ hostnames = ${JSON.stringify(hostnames)}
 ${listed.join('')}`;
   });
   const certificates = (options.certificates ?? []).map(
-    ({ cert, key }) => `[[certificates]]\ncert = "${cert}"\nkey = "${key}"\n`,
+    ({ cert, key, default: standard = false }) =>
+      `[[certificates]]\ncert = "${cert}"\nkey = "${key}"\n${standard ? 'default = true\n' : ''}`,
   );
   const organizations = Object.entries(options.organizations ?? {}).map(
     ([slug, id]) => `[[organizations]]\nslug = "${slug}"\nid = ${id}\noperator = ${slug === options.operator}\n`,

@@ -6,6 +6,7 @@ import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { Lingering } from '../listener/lingering.ts';
 import type { App, Route } from '../routing/route.ts';
+import type { TlsVersion } from '../tls/certificates.ts';
 import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
 import type { Fault } from './faults.ts';
@@ -49,6 +50,7 @@ export interface HttpPort {
 export class HttpClient implements Protocol {
   readonly connection: ClientConnection;
   readonly secure: boolean;
+  readonly #tlsVersion: string | null;
   readonly #context: Context;
   readonly #port: HttpPort;
   /** App of the TLS server name, null without one: another app's Host is misdirected. */
@@ -74,9 +76,16 @@ export class HttpClient implements Protocol {
   /** More bytes came together with the current request. */
   followed = false;
 
-  constructor(connection: ClientConnection, context: Context, port: HttpPort, secure: boolean, named: App | null) {
+  constructor(
+    connection: ClientConnection,
+    context: Context,
+    port: HttpPort,
+    tlsVersion: string | null,
+    named: App | null,
+  ) {
     this.connection = connection;
-    this.secure = secure;
+    this.secure = tlsVersion !== null;
+    this.#tlsVersion = tlsVersion;
     this.#context = context;
     this.#port = port;
     this.#named = named;
@@ -206,6 +215,12 @@ export class HttpClient implements Protocol {
     if (this.#named !== null) {
       const app = route?.app ?? this.#context.appOf(request.host);
       if (app !== undefined && app !== this.#named) return errors.misdirected;
+    } else if (
+      this.#tlsVersion !== null &&
+      route?.port.tls.versions.includes(this.#tlsVersion as TlsVersion) === false
+    ) {
+      // Without a server name, the handshake could not know what this app demands.
+      return errors.misdirected;
     }
     return route ?? errors.unknownHost;
   }

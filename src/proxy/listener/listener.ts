@@ -4,12 +4,11 @@ import { HttpClient, type HttpPort } from '../http1/client.ts';
 import { HostTable } from '../routing/hosts.ts';
 import type { App, Route } from '../routing/route.ts';
 import { TcpClient } from '../tcp/tcp-client.ts';
-import type { CertificateStore, KeyPair, TlsVersion } from '../tls/certificates.ts';
+import type { CertificateStore, TlsVersion } from '../tls/certificates.ts';
 import { Handshake } from '../tls/handshake.ts';
+import { isAddress, type SelfSignedStore } from '../tls/self-signed-store.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Prelude } from './prelude.ts';
-
-export type Certificates = CertificateStore<KeyPair & { hostnames: string[] }>;
 
 /** One local port in one worker: who is behind it, and what is spoken first. */
 export class Listener {
@@ -17,9 +16,11 @@ export class Listener {
   readonly routes: HostTable<Route>;
   /** When one app has the port alone, no name is needed to find it. */
   readonly only: Route | null;
-  readonly certificates: Certificates;
-  /** For names without a certificate, where an app on the port asks for it. */
-  readonly selfSigned: KeyPair | null;
+  /** By address, where apps have some among their hostnames: clients give no server name for one (RFC 6066 3). */
+  readonly #addresses: HostTable<Route>;
+  readonly certificates: CertificateStore;
+  /** Where an app on the port asks for it. */
+  readonly selfSigned: SelfSignedStore | null;
   readonly versions: readonly TlsVersion[];
   readonly allHttp: boolean;
   readonly #context: Context;
@@ -29,14 +30,17 @@ export class Listener {
   constructor(
     plan: ListenerPlan,
     routes: Route[],
-    certificates: Certificates,
-    selfSigned: KeyPair | null,
+    certificates: CertificateStore,
+    selfSigned: SelfSignedStore,
     proxyProtocol: 'off' | 'optional' | 'required',
     context: Context,
   ) {
     this.plan = plan;
     this.routes = new HostTable(
       routes.flatMap((route) => route.app.plan.hostnames.map((name) => [name, route] as const)),
+    );
+    this.#addresses = new HostTable(
+      routes.flatMap((route) => route.app.plan.hostnames.filter(isAddress).map((name) => [name, route] as const)),
     );
     this.only = routes.length === 1 ? routes[0]! : null;
     this.certificates = certificates;
@@ -50,6 +54,11 @@ export class Listener {
       headersReadTimeout: Math.max(...plan.ports.map((port) => port.httpOptions.headersReadTimeout)),
       idleTimeout: Math.max(...plan.ports.map((port) => port.httpOptions.idleTimeout)),
     };
+  }
+
+  /** Whose connection it is when its client gives no server name; undefined: the first request tells. */
+  nameless(local: string): Route | undefined {
+    return this.only ?? this.#addresses.find(local.includes(':') ? `[${local}]` : local);
   }
 
   /** A connection was accepted. */
@@ -67,7 +76,7 @@ export class Listener {
   speak(connection: ClientConnection, early: Buffer | null): void {
     switch (this.plan.wire) {
       case 'http':
-        this.speakHttp(connection, early, false, null);
+        this.speakHttp(connection, early, null, null);
         return;
       case 'raw':
         this.speakTcp(connection, this.only!, early);
@@ -78,8 +87,9 @@ export class Listener {
     }
   }
 
-  speakHttp(connection: ClientConnection, early: Buffer | null, secure: boolean, named: App | null): void {
-    connection.protocol = new HttpClient(connection, this.#context, this.#http, secure, named);
+  /** @param version of TLS, null without; @param named the app of the server name. */
+  speakHttp(connection: ClientConnection, early: Buffer | null, version: string | null, named: App | null): void {
+    connection.protocol = new HttpClient(connection, this.#context, this.#http, version, named);
     this.#feed(connection, early);
   }
 

@@ -1,12 +1,25 @@
-import { constants } from 'node:crypto';
+import { constants, createPrivateKey } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
 /** PEM, the certificate with its chain. */
-export interface KeyPair {
+export interface PemPair {
   cert: string;
   key: string;
+}
+
+/** What a handshake is made with: of several kinds of key, OpenSSL takes the one that the client knows. */
+export interface KeyPair {
+  cert: string | string[];
+  key: string | string[];
+}
+
+/** A certificate and whom it is for. */
+export interface Entry extends PemPair {
+  hostnames: string[];
+  addresses?: string[];
+  default?: boolean;
 }
 
 /**
@@ -16,31 +29,77 @@ export interface KeyPair {
  */
 const sessionIdContext = 'fly-edge';
 
+/**
+ * Forward secrecy and authenticated encryption only (RFC 9325 4.2): no RSA key exchange, no CBC. In our order; a client that puts
+ * ChaCha20 first, having no AES in hardware, gets that.
+ */
+const ciphers = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+const keyType = (pem: string): string | undefined => createPrivateKey(pem).asymmetricKeyType;
+
 /** Certificates by name, and the TLS contexts made of them. */
-export class CertificateStore<Entry extends KeyPair & { hostnames: string[] }> {
-  readonly #exact = new Map<string, Entry>();
+export class CertificateStore {
+  readonly #exact = new Map<string, KeyPair>();
   /** By what follows the `*.`. */
-  readonly #wildcard = new Map<string, Entry>();
+  readonly #wildcard = new Map<string, KeyPair>();
+  readonly #address = new Map<string, KeyPair>();
+  readonly #joined = new Map<KeyPair, Map<Entry, KeyPair>>();
+  /** For clients without a server name. */
+  readonly default: KeyPair | null;
   /** The keys for new tickets first, then those whose tickets are still good. */
   #sealers: TicketSealer[];
 
   /**
-   * @param certificates of several for one name, the first is taken
+   * @param certificates of several for one name, the first of each kind of key is taken, and OpenSSL chooses by what the client knows
    * @param ticketKeys 48 bytes each, newest first, the same in every process whose sessions are to be shared
    */
   constructor(certificates: readonly Entry[], ticketKeys: readonly Uint8Array[]) {
     this.#sealers = ticketKeys.map((keys) => new TicketSealer(keys));
+    const standard = new Map<'', KeyPair>();
     for (const entry of certificates) {
       for (const name of entry.hostnames) {
-        const names = name.startsWith('*.') ? this.#wildcard : this.#exact;
-        const key = name.startsWith('*.') ? name.slice(2) : name;
-        if (!names.has(key)) names.set(key, entry);
+        if (name.startsWith('*.')) this.#add(this.#wildcard, name.slice(2), entry);
+        else this.#add(this.#exact, name, entry);
       }
+      for (const address of entry.addresses ?? []) this.#add(this.#address, address, entry);
+      if (entry.default === true) this.#add(standard, '', entry);
     }
+    this.default = standard.get('') ?? null;
+  }
+
+  #add<Key>(names: Map<Key, KeyPair>, key: Key, entry: Entry): void {
+    const known = names.get(key);
+    names.set(key, known === undefined ? entry : this.#join(known, entry));
+  }
+
+  /** One pair of both, the same for the same two: TLS contexts are made once a pair. */
+  #join(known: KeyPair, entry: Entry): KeyPair {
+    const keys = [known.key].flat();
+    if (keys.some((key) => keyType(key) === keyType(entry.key))) return known;
+    const joined = this.#joined.get(known) ?? new Map<Entry, KeyPair>();
+    this.#joined.set(known, joined);
+    const pair = joined.get(entry) ?? { cert: [known.cert, entry.cert].flat(), key: [...keys, entry.key] };
+    joined.set(entry, pair);
+    return pair;
+  }
+
+  /** For a client without a server name, by the address that it connected to. */
+  findAddress(address: string): KeyPair | null {
+    return this.#address.get(address) ?? null;
   }
 
   /** Exact before wildcard, which stands for exactly one label (RFC 9525 6.3). `serverName` is lower case. */
-  find(serverName: string | null): Entry | null {
+  find(serverName: string | null): KeyPair | null {
     if (serverName === null) return null;
     const exact = this.#exact.get(serverName);
     if (exact !== undefined) return exact;
@@ -98,7 +157,8 @@ class TicketSealer {
         minVersion,
         maxVersion,
         honorCipherOrder: true,
-        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+        ciphers,
+        secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
         ticketKeys: this.#keys,
         sessionIdContext,
         // Clients are not asked for certificates: without this, each context would load the root certificates.

@@ -3,8 +3,13 @@
 /** One element; the content is the concatenation of its parts. */
 export function der(tag: number, ...parts: Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const head = length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length];
-  if (length > 0xffff) throw new RangeError('DER element too long');
+  const head = [tag];
+  if (length < 0x80) head.push(length);
+  else {
+    const bytes: number[] = [];
+    for (let left = length; left > 0; left = Math.floor(left / 256)) bytes.unshift(left & 0xff);
+    head.push(0x80 | bytes.length, ...bytes);
+  }
   return Buffer.concat([Buffer.from(head), ...parts]);
 }
 

@@ -6,7 +6,7 @@ import type { ClientConnection, Protocol } from '../listener/client-connection.t
 import { Lingering } from '../listener/lingering.ts';
 import type { Listener } from '../listener/listener.ts';
 import type { TcpSocket } from '../listener/tcp-socket.ts';
-import type { Route } from '../routing/route.ts';
+import type { App, Route } from '../routing/route.ts';
 import { alertRecord, alerts } from './alert.ts';
 import { alpnFor } from './alpn.ts';
 import type { KeyPair } from './certificates.ts';
@@ -60,6 +60,8 @@ export class Handshake implements Protocol {
   #state: State = State.hello;
   #bytes: Buffer = Buffer.alloc(0);
   #route: Route | null = null;
+  /** Whose the server name is; null without one. */
+  #named: App | null = null;
   /** The server name, when it is a configured hostname. */
   #configured = '';
 
@@ -87,15 +89,20 @@ export class Handshake implements Protocol {
   #choose(hello: Extract<ClientHello, { state: 'hello' }>): void {
     const listener = this.#listener;
     const { serverName } = hello;
-    const route = serverName === null ? undefined : listener.routes.find(serverName);
-    if (serverName !== null && route?.app.plan.hostnames.includes(serverName)) this.#configured = serverName;
+    const local = this.#connection.localEnd().address;
+    const route = serverName === null ? listener.nameless(local) : listener.routes.find(serverName);
+    if (serverName !== null) {
+      if (route?.app.plan.hostnames.includes(serverName)) this.#configured = serverName;
+      this.#named = route?.app ?? null;
+    }
     this.#route = route ?? null;
     if (route !== undefined) {
       this.#connection.name(route.app.series);
       if (this.#connection.gone) return;
     }
-    const pair: KeyPair | null = listener.certificates.find(serverName) ?? this.#selfSigned(route);
-    if (pair === null) {
+    const pair = this.#certificate(serverName, local, route);
+    // Several apps, some of them not HTTP, and no name: there would be nobody to talk to.
+    if (pair === null || (route === undefined && listener.only === null && !listener.allHttp)) {
       this.#refuse(alerts.unrecognizedName);
       return;
     }
@@ -109,9 +116,23 @@ export class Handshake implements Protocol {
     this.#handOver(pair, versions, hello.ticketKey, alpn.state === 'chosen' ? [alpn.protocol] : []);
   }
 
+  #certificate(serverName: string | null, local: string, route: Route | undefined): KeyPair | null {
+    const { certificates } = this.#listener;
+    if (serverName !== null) return certificates.find(serverName) ?? this.#selfSigned(route, serverName);
+    const chosen = certificates.findAddress(local) ?? certificates.default;
+    if (chosen !== null) return chosen;
+    for (const hostname of route?.app.plan.hostnames ?? []) {
+      const pair = certificates.find(hostname);
+      if (pair !== null) return pair;
+    }
+    return this.#selfSigned(route, null);
+  }
+
   /** A name that is somebody's gets a self-signed certificate only where its app asks for it. */
-  #selfSigned(route: Route | undefined): KeyPair | null {
-    return route === undefined || route.port.tls.defaultSelfSigned ? this.#listener.selfSigned : null;
+  #selfSigned(route: Route | undefined, serverName: string | null): KeyPair | null {
+    const { selfSigned } = this.#listener;
+    if (route === undefined) return selfSigned?.anonymous() ?? null;
+    return route.port.tls.defaultSelfSigned ? selfSigned!.of(route.app.plan, serverName) : null;
   }
 
   #handOver(pair: KeyPair, versions: Listener['versions'], ticketKey: string | null, protocols: string[]): void {
@@ -148,11 +169,10 @@ export class Handshake implements Protocol {
     series.handshakeDone(socket.getProtocol() ?? '', (performance.now() - connection.acceptedAt) / 1000);
     const route = this.#route ?? listener.only;
     if (route !== null ? route.port.http : listener.allHttp) {
-      listener.speakHttp(connection, null, true, this.#route?.app ?? null);
+      listener.speakHttp(connection, null, socket.getProtocol(), this.#named);
     } else if (route !== null) {
       listener.speakTcp(connection, route, null);
     } else {
-      // Several apps, some of them not HTTP, and no name to choose by.
       connection.destroy();
     }
   }

@@ -4,8 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { AppPlan } from '../../../src/config/plan.ts';
+import type { KeyPair } from '../../../src/proxy/tls/certificates.ts';
 import { oid, time } from '../../../src/proxy/tls/der.ts';
-import { makeSelfSigned } from '../../../src/proxy/tls/self-signed.ts';
+import { makeIdentity, makeSelfSigned } from '../../../src/proxy/tls/self-signed.ts';
+import { SelfSignedStore } from '../../../src/proxy/tls/self-signed-store.ts';
 
 const openssl = (args: string[], input: string): string => execFileSync('openssl', args, { input, encoding: 'utf8' });
 
@@ -54,6 +57,50 @@ describe('makeSelfSigned', () => {
     const [a, b] = [makeSelfSigned(names), makeSelfSigned(names)].map(({ cert }) => new X509Certificate(cert));
     expect(a.serialNumber).not.toBe(b.serialNumber);
     expect(a.checkHost('host299.demo.test')).toBe('host299.demo.test');
+  });
+});
+
+it('names IP addresses as such, and makes the same certificate of the same identity', () => {
+  const identity = makeIdentity();
+  const names = ['demo.test', '127.0.0.1', '[2001:db8::1]'];
+  const { cert } = makeSelfSigned(names, identity);
+  const certificate = new X509Certificate(cert);
+  expect(certificate.subjectAltName).toBe('DNS:demo.test, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1');
+  expect(certificate.checkIP('2001:db8::1')).toBe('2001:db8::1');
+  expect(makeSelfSigned(names, identity).cert).toBe(cert);
+  expect(makeSelfSigned(['other.test'], identity).cert).not.toBe(cert);
+});
+
+it('holds thousands of names: a certificate over 65,535 bytes', () => {
+  const names = Array.from({ length: 4000 }, (_, i) => `host${i}.${'long'.repeat(10)}.test`);
+  const certificate = new X509Certificate(makeSelfSigned(names).cert);
+  expect(certificate.raw.length).toBeGreaterThan(65_535);
+  expect(certificate.checkHost(names[3999]!)).toBe(names[3999]);
+});
+
+describe('SelfSignedStore', () => {
+  const app = (name: string, ...hostnames: string[]) => ({ name, hostnames }) as unknown as AppPlan;
+  const namesOf = ({ cert }: KeyPair) => new X509Certificate(cert as string).subjectAltName;
+
+  it('names what was asked for alone, with the addresses of its app', () => {
+    const store = new SelfSignedStore(makeIdentity());
+    const demo = app('demo', 'demo.test', 'second.test', '*.wild.test', '10.0.0.1');
+    expect(namesOf(store.of(demo, 'second.test'))).toBe('DNS:second.test, IP Address:10.0.0.1');
+    expect(namesOf(store.of(demo, 'a.b.wild.test'))).toBe('DNS:*.wild.test, IP Address:10.0.0.1');
+    expect(namesOf(store.of(demo, null))).toBe('DNS:demo.test, IP Address:10.0.0.1');
+    expect(namesOf(store.of(app('any', '*'), 'stranger.test'))).toBe('DNS:localhost');
+    expect(namesOf(store.of(app('none'), null))).toBe('DNS:localhost');
+    expect(namesOf(store.anonymous())).toBe('DNS:localhost');
+  });
+
+  it('keeps what it made, up to a bound, and makes it again as it was', () => {
+    const store = new SelfSignedStore(makeIdentity());
+    const demo = app('demo', ...Array.from({ length: 300 }, (_, i) => `h${i}.test`));
+    const first = store.of(demo, 'h0.test');
+    expect(store.of(demo, 'h0.test')).toBe(first);
+    for (const name of demo.hostnames) store.of(demo, name);
+    expect(store.of(demo, 'h0.test')).not.toBe(first);
+    expect(store.of(demo, 'h0.test')).toEqual(first);
   });
 });
 
