@@ -105,6 +105,16 @@ const edgeFaults: Case[] = [
     'host name "demo.test" is claimed twice, first at line 7',
   ],
   [
+    'a host name twice, in two spellings',
+    configuration({ app: 'hostnames = ["::1", »"[0:0::1]"]' }),
+    'host name "[::1]" is claimed twice, first at line 7',
+  ],
+  [
+    'a host name twice, once with its final dot',
+    configuration({ app: 'hostnames = ["demo.test", »"DEMO.test."]' }),
+    'host name "demo.test" is claimed twice, first at line 7',
+  ],
+  [
     'an instance id of the wrong form',
     configuration({ instances: '[[apps.instances]]\nid = »"A_1"\naddress = "a"' }),
     'id is "A_1"',
