@@ -26,11 +26,12 @@ const row = (
 
 export const errors = {
   badRequest: row('bad_request', 'client', 400, 'the request could not be read'),
+  plainHttp: row('plain_http', 'client', 400, 'plain HTTP was sent to a port for HTTPS'),
   unknownHost: row('unknown_host', 'client', 404, 'no app has this host name'),
   methodNotAllowed: row('method_not_allowed', 'client', 405, 'this method is not served by the edge itself'),
   requestTimeout: row('request_timeout', 'client', 408, 'the request did not arrive in time'),
   contentTooLarge: row('content_too_large', 'client', 413, 'the request body is too large'),
-  misdirected: row('misdirected', 'client', 421, 'this host name belongs to another TLS name'),
+  misdirected: row('misdirected', 'client', 421, 'this host name belongs to another TLS name or version'),
   headTooLarge: row('head_too_large', 'client', 431, 'the request head is too large'),
   codingNotImplemented: row('coding_not_implemented', 'client', 501, 'no transfer coding but chunked is served here'),
   versionUnsupported: row('version_unsupported', 'client', 505, 'HTTP/1.0 and HTTP/1.1 are served here'),

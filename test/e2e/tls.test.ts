@@ -296,10 +296,28 @@ describe('a handshake', () => {
     });
   });
 
-  test('is refused to who speaks plain HTTP, in words that TLS clients know', async () => {
+  test('is refused to who speaks plain HTTP, in plain HTTP', async () => {
+    for (const bytes of ['GET / HTTP/1.1\r\nHost: alpha.test\r\n\r\n', 'P']) {
+      const watch = await edge.watch();
+      const raw = await rawClient(edge.port(443));
+      raw.send(bytes);
+      const { status, fields, body } = await raw.response();
+      expect([status, fields.connection, fields['content-type']]).toEqual([
+        400,
+        'close',
+        expect.stringContaining('text/plain'),
+      ]);
+      expect(body).toContain('plain_http');
+      expect(await raw.peerEnd()).toBe('fin');
+      raw.end();
+      await watch.moved({ 'unnamed edge 400': 1, 'unnamed error plain_http': 1, 'unnamed handshake failed': 1 });
+    }
+  });
+
+  test('is refused to who speaks anything else in words that TLS clients know', async () => {
     await counts({ failed: 1 }, async () => {
       const raw = await rawClient(edge.port(443));
-      raw.send('GET / HTTP/1.1\r\nHost: alpha.test\r\n\r\n');
+      raw.send('ssh?');
       expect(await raw.peerEnd()).toBe('fin');
       expect(raw.text).toBe('\x15\x03\x03\x00\x02\x02\x0a');
       raw.end();

@@ -93,6 +93,12 @@ export class HttpClient implements Protocol {
     this.#idle();
   }
 
+  /** Answers the first request without having read it. */
+  refuseAtOnce(error: EdgeError): void {
+    this.#headStartedAt = performance.now();
+    this.#refuse(error, '');
+  }
+
   // ---- bytes ----
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {

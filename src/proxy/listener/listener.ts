@@ -1,5 +1,6 @@
 import type { ListenerPlan } from '../../config/plan.ts';
 import type { Context } from '../context.ts';
+import { errors } from '../errors.ts';
 import { HttpClient, type HttpPort } from '../http1/client.ts';
 import { HostTable } from '../routing/hosts.ts';
 import type { App, Route } from '../routing/route.ts';
@@ -91,6 +92,15 @@ export class Listener {
   speakHttp(connection: ClientConnection, early: Buffer | null, version: string | null, named: App | null): void {
     connection.protocol = new HttpClient(connection, this.#context, this.#http, version, named);
     this.#feed(connection, early);
+  }
+
+  /** Plain HTTP came where TLS should have. False where nobody would understand the answer. */
+  refusePlainHttp(connection: ClientConnection): boolean {
+    if (!this.plan.ports.some((port) => port.http)) return false;
+    const client = new HttpClient(connection, this.#context, this.#http, null, null);
+    connection.protocol = client;
+    client.refuseAtOnce(errors.plainHttp);
+    return true;
   }
 
   speakTcp(connection: ClientConnection, route: Route, early: Buffer | null): void {

@@ -23,6 +23,9 @@ type State = (typeof State)[keyof typeof State];
 
 const postgres = ['postgresql'];
 
+/** Methods begin with a capital letter; no TLS record does. */
+const isMethod = (byte: number): boolean => byte >= 0x41 && byte <= 0x5a;
+
 /** The TCP socket below closes first, and would not know why: a tunnel passes a client's RST on only when it is told. */
 class SecureSocket extends TLSSocket {
   readonly #tcp: TcpSocket;
@@ -80,7 +83,9 @@ export class Handshake implements Protocol {
         ? Buffer.from(buffer.subarray(start, end))
         : Buffer.concat([this.#bytes, buffer.subarray(start, end)]);
     const hello = parseClientHello(this.#bytes, this.#bytes.length);
-    if (hello.state === 'refused') {
+    if (hello.state === 'refused' && isMethod(this.#bytes[0]!) && this.#listener.refusePlainHttp(this.#connection)) {
+      this.#fail();
+    } else if (hello.state === 'refused') {
       this.#refuse(this.#bytes[0] === 22 ? alerts.decodeError : alerts.unexpectedMessage);
     } else if (hello.state === 'hello') this.#choose(hello);
     return true;
