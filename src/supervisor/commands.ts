@@ -58,8 +58,7 @@ export class CommandSocket {
       case 'restart':
         return answer(await this.#commands.restart(config));
       case 'upgrade':
-        if (program === undefined) return { ok: false, reason: 'no program' };
-        return answer(await this.#commands.upgrade(program, config));
+        return answer(await this.#commands.upgrade(program!, config));
       case 'stop':
         return { ok: true, cut: await this.#commands.stop() };
     }

@@ -5,7 +5,7 @@
 
 import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 import type { Status } from './status.ts';
 
 /** What each command answers when it succeeds. */
@@ -36,7 +36,10 @@ const commands: readonly string[] = ['status', 'restart', 'upgrade', 'stop'] sat
 
 /** sockaddr_un.sun_path, less the closing 0 (unix(7)) and `.new`. */
 const longestPath = 103;
-const longestLine = 64 * 1024;
+/** Of a command; an answer is as long as the edge is large. */
+const longestCommand = 64 * 1024;
+/** A client sends its line as soon as it has connected. */
+const commandTimeout = 10_000;
 /** A supervisor that lives accepts at once; its answer takes as long as the command. */
 const connectTimeout = 2_000;
 
@@ -140,7 +143,7 @@ export async function control<C extends Command>(
     };
   }
   socket.write(`${JSON.stringify(request)}\n`);
-  const line = await readLine(socket);
+  const line = await readLine(socket, Number.POSITIVE_INFINITY);
   socket.destroy();
   if (line === null) return { ok: false, reason: 'the edge ended before it answered' };
   return JSON.parse(line) as ControlResponse<C>;
@@ -148,22 +151,45 @@ export async function control<C extends Command>(
 
 async function serve(socket: Socket, handler: Handler): Promise<void> {
   socket.on('error', () => {});
-  const line = await readLine(socket);
+  const timer = setTimeout(() => socket.destroy(), commandTimeout);
+  const line = await readLine(socket, longestCommand);
+  clearTimeout(timer);
   if (line === null) return void socket.destroy();
-  const request = parse(line);
-  const response: ControlResponse =
-    request === null ? { ok: false, reason: 'no such command' } : await handler(request);
+  const response = await answer(line, handler);
   socket.end(`${JSON.stringify(response)}\n`);
 }
 
-function parse(line: string): ControlRequest | null {
+/** Whatever goes wrong with a command is its answer, and never the supervisor's end. */
+async function answer(line: string, handler: Handler): Promise<ControlResponse> {
+  const request = parse(line);
+  if (typeof request === 'string') return { ok: false, reason: request };
   try {
-    const request = JSON.parse(line);
-    return commands.includes(request.command) ? request : null;
-  } catch {
-    return null;
+    return await handler(request);
+  } catch (error) {
+    return { ok: false, reason: `internal: ${(error as Error).message}` };
   }
 }
+
+/** A command, each of its values checked, or why it is none. */
+function parse(line: string): ControlRequest | string {
+  let request: Partial<Record<keyof ControlRequest, unknown>>;
+  try {
+    request = JSON.parse(line);
+  } catch {
+    return 'no such command';
+  }
+  if (typeof request !== 'object' || request === null) return 'no such command';
+  const { command, config, program } = request;
+  if (typeof command !== 'string' || !commands.includes(command)) return 'no such command';
+  if (config !== undefined && !isPath(config)) return 'config has to be an absolute path';
+  if (program !== undefined && !(Array.isArray(program) && program.length === 2 && program.every(isPath)))
+    return 'program has to be the absolute paths of a Node binary and of a main file';
+  if (command === 'upgrade' && program === undefined) return 'no program';
+  return request as ControlRequest;
+}
+
+const isPath = (value: unknown): value is string =>
+  typeof value === 'string' && isAbsolute(value) && !value.includes('\0');
 
 function connect(path: string): Promise<Socket | { fault: string; code: string | undefined }> {
   return new Promise((resolve) => {
@@ -183,16 +209,20 @@ function connect(path: string): Promise<Socket | { fault: string; code: string |
   });
 }
 
-/** Up to the first newline; null when the other side ends, breaks or sends too much before. */
-function readLine(socket: Socket): Promise<string | null> {
+/** Up to the first newline; null when the other side ends, breaks or sends more than `longest` characters before. */
+function readLine(socket: Socket, longest: number): Promise<string | null> {
   socket.setEncoding('utf8');
   return new Promise((resolve) => {
-    let text = '';
+    const parts: string[] = [];
+    let length = 0;
     socket.on('data', (chunk: string) => {
-      text += chunk;
-      const end = text.indexOf('\n');
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > longestLine) resolve(null);
+      const end = chunk.indexOf('\n');
+      parts.push(end < 0 ? chunk : chunk.slice(0, end));
+      length += chunk.length;
+      if (end >= 0) resolve(parts.join(''));
+      else if (length > longest) resolve(null);
+      else return;
+      socket.removeAllListeners('data');
     });
     socket.once('error', () => resolve(null));
     socket.once('close', () => resolve(null));

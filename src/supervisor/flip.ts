@@ -34,9 +34,12 @@ export async function flip(
   for (const warning of warnings) log.warn(formatFault(warning));
   const refused = plan === null ? faults.map(formatFault) : unsupportedChanges(before, plan);
   if (plan === null || refused.length > 0) return slots.failed(colour, 'refused', refused.join('\n'));
-  const unbound = await sockets.open(plan);
-  if (unbound !== null) return slots.failed(colour, 'refused', unbound);
-  const fault = await slots.serve(colour, plan);
+  const unbound = await orFault(() => sockets.open(plan));
+  if (unbound !== null) {
+    sockets.retain(before);
+    return slots.failed(colour, 'refused', unbound);
+  }
+  const fault = await orFault(() => slots.serve(colour, plan));
   if (fault !== null) {
     hub.limit(before);
     sockets.retain(slots.closed ? { ...before, listeners: [] } : before);
@@ -49,6 +52,15 @@ export async function flip(
   sockets.retain(plan);
   slots.generations.cutOldest(plan.slots.maxDraining);
   return { changes: changesSince(previous, before, slots.serving!, plan) };
+}
+
+/** What a step throws is its fault. */
+async function orFault(step: () => Promise<string | null>): Promise<string | null> {
+  try {
+    return await step();
+  } catch (error) {
+    return `internal: ${(error as Error).message}`;
+  }
 }
 
 /** A line for each kind of thing. @param previous what served before. @param serving what serves now. */

@@ -96,6 +96,18 @@ export class Slots implements SlotHost {
     const generation = ++this.#generation;
     const before = this.#serving?.plan ?? this.#planBefore;
     const slot = new Slot(colour, generation, withSelfSigned(plan, before), this);
+    try {
+      return await this.#bringUp(slot, beforeAccept);
+    } catch (error) {
+      // Some of its workers may accept already.
+      if (slot.state === 'starting') slot.kill();
+      else void slot.drain(true);
+      throw error;
+    }
+  }
+
+  async #bringUp(slot: Slot, beforeAccept: () => Promise<string | null>): Promise<string | null> {
+    const { colour, generation, plan } = slot;
     this.generations.add(slot);
     this.series[colour].started(generation);
     void slot.ended.then(() => this.#ended(slot));

@@ -38,6 +38,8 @@ const watchInterval = 1_000;
 const expireInterval = 60_000;
 const closeTimeout = 1_000;
 
+const internal = (error: Error | unknown): string => `internal: ${(error as Error).message}`;
+
 /** Beside this file in the sources as in the compiled package, with the same extension. */
 const defaultEntry = fileURLToPath(new URL(`../proxy/worker${extname(import.meta.url)}`, import.meta.url));
 
@@ -97,7 +99,7 @@ export class Supervisor implements Commands {
 
   /** Opens all sockets and starts the first slot. @returns null once it serves, else why it does not; then all is ended. */
   async start(): Promise<string | null> {
-    const fault = await this.#begin();
+    const fault = await this.#begin().catch(internal);
     if (fault !== null) {
       this.#close();
       return fault;
@@ -161,7 +163,14 @@ export class Supervisor implements Commands {
 
   async #whileServing<T>(job: (slot: Slot) => Promise<T>): Promise<T | { fault: string }> {
     const slot = this.#parts.slots.serving;
-    return slot === null || this.#state !== 'serving' ? { fault: `the edge is ${this.#state}` } : job(slot);
+    if (slot === null || this.#state !== 'serving') return { fault: `the edge is ${this.#state}` };
+    try {
+      return await job(slot);
+    } catch (error) {
+      // Nothing that a command meets may end the edge.
+      this.#parts.log.error({ err: error }, 'a command failed');
+      return { fault: internal(error) };
+    }
   }
 
   /** @param handover to a successor, which accepts already. */

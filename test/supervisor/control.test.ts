@@ -80,6 +80,65 @@ test.for(['nonsense', '{"command":"format"}', 'null'])('%s is no command', async
   expect(JSON.parse(answer)).toEqual({ ok: false, reason: 'no such command' });
 });
 
+test.for([
+  '{"command":"upgrade","program":5}',
+  '{"command":"upgrade","program":["node"]}',
+  '{"command":"upgrade","program":["node","main.ts",3]}',
+  '{"command":"upgrade","program":["",""]}',
+  '{"command":"restart","config":7}',
+  '{"command":"restart","config":{}}',
+  '{"command":"restart","config":"edge.toml"}',
+  '{"command":"restart","config":"/tmp/a\\u0000b"}',
+  '{"command":["restart"]}',
+  '["restart"]',
+])('%s: what a command says is checked before anything is done', async (line) => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  let handled = 0;
+  const server = await openControlSocket(path, async () => {
+    handled++;
+    return stopped;
+  });
+  if ('fault' in server) throw new Error(server.fault);
+  onTestFinished(() => void server.close());
+  const socket = net.connect(path).setEncoding('utf8');
+  socket.write(`${line}\n`);
+  const [answer] = await once(socket, 'data');
+  expect(JSON.parse(answer)).toMatchObject({ ok: false, reason: expect.any(String) });
+  expect(handled).toBe(0);
+});
+
+test('a command that throws is answered with its reason, and the next one is served', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  let first = true;
+  const server = await openControlSocket(path, () => {
+    if (!first) return Promise.resolve(stopped);
+    first = false;
+    throw new RangeError('injected');
+  });
+  if ('fault' in server) throw new Error(server.fault);
+  onTestFinished(() => void server.close());
+  expect(await control(path, { command: 'stop' })).toEqual({ ok: false, reason: 'internal: injected' });
+  expect(await control(path, { command: 'stop' })).toEqual(stopped);
+});
+
+test('an answer is as long as it has to be', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  const changes = Array.from({ length: 20_000 }, (_, i) => `instance ${i} of an edge with many, in \u{1f30d}`);
+  const server = await openControlSocket(path, async () => ({ ok: true, changes }));
+  if ('fault' in server) throw new Error(server.fault);
+  onTestFinished(() => void server.close());
+  expect(await control(path, { command: 'restart' })).toEqual({ ok: true, changes });
+});
+
+test('a command longer than any is refused', async () => {
+  const path = join(temporaryFolder(), 'edge.sock');
+  await open(path);
+  const socket = net.connect(path);
+  socket.on('error', () => {}).write('x'.repeat(200_000));
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(await control(path, { command: 'stop' })).toEqual(stopped);
+});
+
 test('nobody there', async () => {
   const path = join(temporaryFolder(), 'edge.sock');
   expect(await control(path, { command: 'status' })).toEqual({

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { Loaded } from '../../src/config/load.ts';
 import type { ListenerPlan, Plan } from '../../src/config/plan.ts';
+import { Configuration } from '../../src/supervisor/configuration.ts';
 import { control } from '../../src/supervisor/control.ts';
+import { Generations } from '../../src/supervisor/generations.ts';
+import { ListeningSockets } from '../../src/supervisor/listening-sockets.ts';
+import { Slot } from '../../src/supervisor/slot.ts';
+import { Slots } from '../../src/supervisor/slots.ts';
+import { WorkerPool } from '../../src/supervisor/worker-pool.ts';
 import { ask, client, type Log, scraped, temporaryFolder, testPlan, testSupervisor, until } from './helpers.ts';
 
 // Each test starts several processes.
@@ -412,3 +418,46 @@ async function refused(port: number): Promise<boolean> {
     socket.once('error', () => resolve(true));
   });
 }
+
+const steps: [step: string, prototype: object, method: string][] = [
+  ['opening the sockets', ListeningSockets.prototype, 'open'],
+  ['bringing up the slot', Slots.prototype, 'serve'],
+  ['adding its generation', Generations.prototype, 'add'],
+  ['starting its workers', WorkerPool.prototype, 'start'],
+  ['waiting for them', Slot.prototype, 'start'],
+  ['handing over the sockets', ListeningSockets.prototype, 'of'],
+  ['letting them accept', Slot.prototype, 'accept'],
+];
+
+test.for(steps)(
+  'a fault while %s: the restart says so, the old slot serves on, the next restart works',
+  async ([, prototype, method]) => {
+    const { supervisor, pidOfNewConnection, slots } = await edge();
+    const before = await pidOfNewConnection();
+    const fault = vi.spyOn(prototype as Record<string, () => unknown>, method).mockImplementationOnce(() => {
+      throw new RangeError('injected');
+    });
+    try {
+      expect(await supervisor.restart()).toMatchObject({ fault: expect.stringContaining('injected') });
+    } finally {
+      fault.mockRestore();
+    }
+    await until(() => slots().length === 1);
+    expect(slots()).toEqual(['blue 1 accepting']);
+    expect(await pidOfNewConnection()).toBe(before);
+    expect(await supervisor.restart()).toMatchObject({ changes: expect.any(Array) });
+    expect(await pidOfNewConnection()).not.toBe(before);
+  },
+);
+
+test('a configuration that cannot be read, in whatever way: the old slot serves on', async () => {
+  const { supervisor, pidOfNewConnection, slots } = await edge();
+  const before = await pidOfNewConnection();
+  const configuration = vi.spyOn(Configuration.prototype, 'plan', 'get').mockImplementationOnce(() => {
+    throw new Error('injected');
+  });
+  expect(await supervisor.restart()).toMatchObject({ fault: expect.stringContaining('injected') });
+  configuration.mockRestore();
+  expect(slots()).toEqual(['blue 1 accepting']);
+  expect(await pidOfNewConnection()).toBe(before);
+});
