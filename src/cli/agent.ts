@@ -9,6 +9,7 @@ import { runApp } from '../agent/run.ts';
 import { type Address, formatAddress, parseListen } from '../config/address.ts';
 import { parseDuration } from '../config/duration.ts';
 import { complain, exitCode } from './exit.ts';
+import { endings } from './signals.ts';
 
 interface Options {
   listen: Address;
@@ -58,7 +59,7 @@ async function serve(command: string[], { listen, linger, ...rest }: Options): P
   }
   await reapOrphans(options.tell, () => undefined);
   process.stderr.write(`fly-edge: the agent serves http://${formatAddress(listen)}/metrics\n`);
-  await Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  await Promise.race(endings.map((signal) => once(process, signal)));
   return exitCode.done;
 }
 

@@ -71,5 +71,5 @@ function sendBytes(response: ServerResponse, left: number): void {
 }
 
 // The demo leads: Ctrl-C reaches the whole process group, and the edge drains first.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
 process.once('disconnect', () => process.exit());

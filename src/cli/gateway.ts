@@ -7,6 +7,7 @@ import type { Follower as GatewayFollower } from '../gateway/follower.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
 import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';
+import { endings } from './signals.ts';
 
 interface Options {
   config: string;
@@ -56,7 +57,7 @@ async function serve(plan: ServedPlan, flags: string[], options: Options): Promi
   const { engine: program, data: folder = join(dirname(gateway.keys), 'victoria-metrics') } = options;
   const interval = wholeSeconds(options.interval)!;
   const engine = program === undefined ? null : { program, folder, interval, args: flags };
-  const signalled = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  const signalled = Promise.race(endings.map((signal) => once(process, signal)));
   // One that comes while it starts is not lost: the follower begins with reading.
   process.on('SIGHUP', () => void follower?.reload());
   let follower: GatewayFollower | null = null;

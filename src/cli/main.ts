@@ -1,3 +1,4 @@
+import './signals.ts';
 import { Command, CommanderError } from 'commander';
 import { version } from '../supervisor/version.ts';
 import { agentCommand } from './agent.ts';

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
-import { eventLog, flushLogs } from '../log/log.ts';
+import { eventLog, faultOf, flushLogs, reopenLogs } from '../log/log.ts';
 import { keepCompiled } from '../supervisor/compile-cache.ts';
 import { Predecessor } from '../supervisor/predecessor.ts';
 import type { Status } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { notifySystemd } from '../supervisor/systemd.ts';
 import { complain, type ExitCode, exitCode } from './exit.ts';
+import { endings } from './signals.ts';
 
 /**
  * Ctrl-C reaches the whole process group, and npm and npx pass on what they get: one wish to stop may come as
@@ -27,13 +28,18 @@ export async function serve(
   announce: (status: Status) => void,
   predecessor: Predecessor | null = null,
 ): Promise<ExitCode> {
-  const log = eventLog({ process: 'supervisor' });
+  const unwritable = plan.log.file === null ? null : faultOf(plan.log.file);
+  if (unwritable !== null) {
+    complain(unwritable);
+    return exitCode.failed;
+  }
+  const log = eventLog({ process: 'supervisor' }, plan.log.file);
   const load = async (file: string | null) =>
     file === null ? { plan, faults: [], warnings: [] } : await loadPlan(file);
   const supervisor = new Supervisor(plan, { log, load, config: config === null ? null : resolve(config), predecessor });
   let signalled = Number.POSITIVE_INFINITY;
   let hurried = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of endings) {
     process.on(signal, () => {
       const now = performance.now();
       if (signalled === Number.POSITIVE_INFINITY) {
@@ -48,6 +54,16 @@ export async function serve(
     });
   }
   process.on('SIGHUP', () => void supervisor.restart());
+  process.on('SIGUSR1', () => {
+    reopenLogs();
+    supervisor.reopenLogs();
+    log.info({ signal: 'SIGUSR1' }, 'logs are opened anew');
+  });
+  process.on('SIGUSR2', () => log.info({ signal: 'SIGUSR2' }, 'this signal means nothing here'));
+  process.on('uncaughtException', (error) => {
+    // It carries no traffic but holds all sockets and counts: what is wrong is told, and the slots serve on.
+    log.fatal({ err: error }, 'the supervisor failed at something');
+  });
   const fault = await supervisor.start();
   const stopping = supervisor.status.state === 'stopping';
   if (fault !== null && !stopping) {

@@ -6,9 +6,9 @@ import { LiveStore } from '../page/model/live-store.ts';
 import { frame, type Line } from '../top/frame.ts';
 import { poll } from '../top/poll.ts';
 import { Screen, styled } from '../top/screen.ts';
-
 import { configOption, readPlan, wholeSeconds } from './config.ts';
 import { complain, exitCode } from './exit.ts';
+import { endings } from './signals.ts';
 
 /** Pages that are kept: rates are taken over the last seconds. */
 const pages = 30;
@@ -55,7 +55,7 @@ async function show(url: string, seconds: number): Promise<void> {
     if (['q', 'Q', '\x03'].includes(pressed.toString())) quit.abort();
   };
   process.stdin.setRawMode?.(true).on('data', keys);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => quit.abort());
+  for (const signal of [...endings, 'SIGHUP'] as const) process.once(signal, () => quit.abort());
   let fault: string | null = null;
   const draw = () => screen.draw([top(url, fault), ...frame(store, screen.rows - 1)]);
   process.stdout.on('resize', draw);

@@ -56,7 +56,7 @@ export const edgeFile = f.table({
       buckets: f.list(z.number('a number of seconds'), 'an array of rising numbers of seconds').optional(),
     })
     .prefault({}),
-  log: f.table({ access: f.flag.default(false) }).prefault({}),
+  log: f.table({ access: f.flag.default(false), file: path.optional() }).prefault({}),
   slots: slots.prefault({}),
   trusted_proxies: f
     .table({

@@ -58,7 +58,7 @@ async function planOf(toml: TomlFile): Promise<Plan> {
     apps: apps.map(({ plan }) => plan),
     certificates,
     metrics: { ...edge.metrics.listen, buckets: bucketsOf(edge, toml), origin: toml.origin(['metrics', 'listen']) },
-    log: edge.log,
+    log: { access: edge.log.access, file: edge.log.file === undefined ? null : resolve(folder, edge.log.file) },
     slots: slotsOf(edge, toml),
     trustedProxies: { cidrs: edge.trusted_proxies.cidrs, proxyProtocol: edge.trusted_proxies.proxy_protocol },
     limits: limitsOf(edge),

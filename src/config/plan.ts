@@ -16,7 +16,8 @@ export interface Plan {
   /** Made once by the supervisor when a port asks for `default_self_signed`, so that all workers show the same certificates. */
   identity?: Identity;
   metrics: { host: string; port: number; buckets: number[] | null; origin?: Origin };
-  log: { access: boolean };
+  /** `file`: absolute; null for stdout and stderr. */
+  log: { access: boolean; file: string | null };
   slots: SlotsPlan;
   trustedProxies: { cidrs: string[]; proxyProtocol: 'off' | 'optional' | 'required' };
   limits: Limits;

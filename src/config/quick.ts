@@ -67,7 +67,7 @@ export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOpt
     ],
     certificates: [],
     metrics: { ...metrics, buckets: null },
-    log: { access: false },
+    log: { access: false, file: null },
     slots: {
       workers: availableParallelism(),
       readyTimeout: 20_000,

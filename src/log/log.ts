@@ -3,6 +3,7 @@
  * that a slow reader never stops the data path, and bounded: beyond the limit lines are dropped rather than kept.
  */
 
+import { closeSync, openSync } from 'node:fs';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
 export type Log = Logger;
@@ -19,10 +20,13 @@ const gathered = 3072;
 
 type Destination = ReturnType<typeof pino.destination>;
 const destinations: Destination[] = [];
+const files: Destination[] = [];
 
-function destination(fd: 1 | 2, gather: number): DestinationStream {
+function destination(to: 1 | 2 | string, gather: number): DestinationStream {
   const stream = pino.destination({
-    dest: fd,
+    // A file is appended to: whoever rotates it may truncate it, and several processes write it.
+    dest: to,
+    append: true,
     sync: false,
     minLength: gather,
     maxWrite: atomicWrite,
@@ -47,6 +51,7 @@ function destination(fd: 1 | 2, gather: number): DestinationStream {
     stream.write(`${JSON.stringify(line)}\n`);
   });
   destinations.push(stream);
+  if (typeof to === 'string') files.push(stream);
   return stream;
 }
 
@@ -55,14 +60,29 @@ const options = {
   formatters: { level: (label: string) => ({ level: label }) },
 };
 
-/** The log of events and errors; `bindings` stand in each line. */
-export function eventLog(bindings: Record<string, unknown>): Log {
-  return pino({ ...options, base: { ...bindings, pid: process.pid } }, destination(2, 0));
+/** The log of events and errors, to stderr or a file; `bindings` stand in each line. */
+export function eventLog(bindings: Record<string, unknown>, file: string | null = null): Log {
+  return pino({ ...options, base: { ...bindings, pid: process.pid } }, destination(file ?? 2, 0));
 }
 
-/** The access log: lines are gathered before they are written. */
-export function accessLog(): Log {
-  return pino({ ...options, base: null }, destination(1, gathered));
+/** The access log, to stdout or a file: lines are gathered before they are written. */
+export function accessLog(file: string | null = null): Log {
+  return pino({ ...options, base: null }, destination(file ?? 1, gathered));
+}
+
+/** After a file was moved: writes on into a new one of its name. */
+export function reopenLogs(): void {
+  for (const stream of files) stream.reopen();
+}
+
+/** Why lines can't be appended to a file; null when they can. */
+export function faultOf(file: string): string | null {
+  try {
+    closeSync(openSync(file, 'a'));
+    return null;
+  } catch (error) {
+    return `log file ${file}: ${(error as Error).message}; give another as file in [log]`;
+  }
 }
 
 /** Writes what waits, before an exit. */

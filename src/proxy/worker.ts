@@ -1,8 +1,9 @@
 /** Entry of a worker process: joins the data path to the supervisor, the logs and the health checks. */
 
 import { flushCompileCache } from 'node:module';
+import type { Plan } from '../config/plan.ts';
 import { HealthChecker } from '../health/checker.ts';
-import { accessLog, eventLog, flushLogs, type Log } from '../log/log.ts';
+import { accessLog, eventLog, flushLogs, type Log, reopenLogs } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
@@ -15,6 +16,8 @@ type Start = Extract<ToWorker, { type: 'start' }>;
 
 /** Counts are at most this old when a worker dies. */
 const flushInterval = 250;
+/** The channel takes the last counts at once, or never (milliseconds). */
+const lastWords = 1_000;
 /** A path may be as long as a head; in a line it would only make room for more of the same. */
 const longestPath = 1024;
 
@@ -30,9 +33,9 @@ class Worker {
   #drained: Promise<void> | null = null;
 
   constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
-    this.#log = eventLog({ slot: colour, generation, worker: index });
+    this.#log = eventLog({ slot: colour, generation, worker: index }, plan.log.file);
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
-    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log.access), ticketKeys);
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log), ticketKeys);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
     this.#checker =
       index === 0
@@ -77,14 +80,29 @@ class Worker {
       case 'ticketKeys':
         proxy.setTicketKeys(message.ticketKeys);
         break;
+      case 'reopenLogs':
+        reopenLogs();
+        break;
       case 'drain':
         this.#drain(message.timeout, message.websocketTimeout, message.handover);
         break;
     }
   }
 
+  /** What was counted is told before it ends. */
   fatal(error: unknown): void {
     this.#log.fatal({ err: error }, 'the worker failed');
+    const timer = setTimeout(end, lastWords, 1);
+    try {
+      const connections = this.#proxy.connections();
+      const counts = this.#recorder.collect();
+      send({ type: 'counts', flush: 0, counts, inFlight: this.#proxy.inFlight(), connections }, () => {
+        clearTimeout(timer);
+        end(1);
+      });
+    } catch {
+      end(1);
+    }
   }
 
   /** A second one only brings the deadlines nearer. */
@@ -98,8 +116,8 @@ class Worker {
     });
   }
 
-  #host(access: boolean): ProxyHost {
-    const lines = access ? accessLog() : null;
+  #host({ access, file }: Plan['log']): ProxyHost {
+    const lines = access ? accessLog(file) : null;
     return {
       lease: (key, want) => send({ type: 'lease', key, want }),
       release: (key, permits) => send({ type: 'release', key, permits }),
@@ -146,6 +164,7 @@ function end(code: number): void {
 flushCompileCache();
 
 let worker: Worker | null = null;
+let failed = false;
 
 process.on('message', (message: ToWorker, handle: unknown) => {
   if (message.type !== 'start') return worker?.receive(message, handle as TcpHandle | undefined);
@@ -155,13 +174,15 @@ process.on('message', (message: ToWorker, handle: unknown) => {
   worker = new Worker(message);
 });
 // The supervisor leads: Ctrl-C reaches the whole process group, and it then has each worker drain.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const) process.on(signal, () => {});
 // Nothing is left to serve for: the supervisor held the sockets and the counts.
 process.once('disconnect', () => end(1));
 process.on('uncaughtException', (error) => {
+  // What fails while it ends is the same failure.
+  if (failed) return;
   if (worker === null) send({ type: 'failed', reason: error.message }, () => end(1));
   else {
+    failed = true;
     worker.fatal(error);
-    end(1);
   }
 });

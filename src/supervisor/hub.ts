@@ -70,6 +70,11 @@ export class Hub {
     this.#inFlight.join(id);
   }
 
+  /** Of all generations, those that drain under the supervisor before this one included. */
+  tellAll(message: ToWorker): void {
+    for (const worker of this.#workers.values()) worker.send(message);
+  }
+
   message(worker: HubWorker, message: FromWorker): void {
     const { id } = worker.identity;
     const lease = message.type === 'lease' || message.type === 'release';

@@ -51,6 +51,8 @@ export type ToWorker =
   /** In flight at all other workers together, as last reported. */
   | { type: 'others'; upstreams: [key: string, inFlight: number][] }
   | { type: 'ticketKeys'; ticketKeys: Uint8Array[] }
+  /** The log file was moved. */
+  | { type: 'reopenLogs' }
   /** `handover`: another slot accepts already; false: the edge ends. */
   | { type: 'drain'; timeout: number; websocketTimeout: number; handover: boolean };
 

@@ -149,6 +149,11 @@ export class Supervisor implements Commands {
     this.#parts.slots.rotateTicketKeys();
   }
 
+  /** Every worker of every generation opens its log file anew. */
+  reopenLogs(): void {
+    this.#parts.hub.tellAll({ type: 'reopenLogs' });
+  }
+
   async #begin(): Promise<string | null> {
     if (this.#predecessor !== null) return takeOver(this.#predecessor, this.#parts);
     const { sockets, slots, scrape, commands, configuration } = this.#parts;

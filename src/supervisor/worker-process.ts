@@ -54,9 +54,9 @@ export class WorkerProcess {
   constructor(entry: string, identity: WorkerIdentity, listener: WorkerListener) {
     this.identity = identity;
     this.#listener = listener;
-    // No inherited flags: a debugger's port or a test runner's loader is the supervisor's own.
+    // No inherited flags: a debugger's port or a test runner's loader is the supervisor's own. A worker has no use for SIGUSR1.
     this.#child = fork(entry, [], {
-      execArgv: [],
+      execArgv: ['--disable-sigusr1'],
       env: environmentWithCache(),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -50,6 +50,8 @@ export interface EdgeOptions {
   ports?: number[];
   workers?: number;
   access?: boolean;
+  /** `[log] file`. */
+  logFile?: string;
   /** Keys of `[limits]`, values as TOML: `"300ms"` with its quotes, or a number. */
   limits?: Record<string, string | number>;
   trusted?: string[];
@@ -286,6 +288,7 @@ ports = { ${[...ports].map(([from, to]) => `${from} = ${to}`).join(', ')} }
 listen = "127.0.0.1:${metrics}"
 [log]
 access = ${options.access ?? false}
+${options.logFile === undefined ? '' : `file = "${options.logFile}"`}
 [slots]
 workers = ${options.workers ?? 1}
 control = "edge.sock"
