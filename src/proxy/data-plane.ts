@@ -200,8 +200,7 @@ export class DataPlane implements Context {
       this.host.release(key, permits);
       return;
     }
-    upstream.grant(permits);
-    this.#serviceOf.get(upstream)!.pump();
+    this.#serviceOf.get(upstream)!.grant(upstream, permits);
   }
 
   /** Another worker waits: what is unused goes back now, and `owed` in all as they come free. */

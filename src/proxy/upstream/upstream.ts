@@ -32,6 +32,8 @@ export class Upstream {
   owed = 0;
   /** A lease was asked for and has not been answered: one question at a time. */
   asking = false;
+  /** It was asked for because nothing was free, a moment ago: the answer may change where the next one goes. */
+  awaited = false;
   /** `inFlight` as the supervisor knows it. */
   reported = 0;
 
@@ -52,6 +54,11 @@ export class Upstream {
 
   get hasPermit(): boolean {
     return this.hard === null || this.inFlight < this.granted - this.owed;
+  }
+
+  /** Whether the supervisor may have permits that were not asked for. */
+  get mayAsk(): boolean {
+    return this.hard !== null && !this.asking && this.granted < this.hard;
   }
 
   fill(): Fill {
@@ -79,6 +86,7 @@ export class Upstream {
   /** A lease was answered: whatever was owed before is settled. */
   grant(permits: number): void {
     this.asking = false;
+    this.awaited = false;
     this.owed = 0;
     this.granted += permits;
   }
