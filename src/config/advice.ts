@@ -10,6 +10,11 @@ export function advise(apps: LoadedApp[], plan: Plan, toml: TomlFile): void {
     const message = 'no proxy is trusted to send a PROXY header: write their addresses as cidrs';
     toml.warn(['trusted_proxies', 'proxy_protocol'], message);
   }
+  const { connectTimeout, retryTime, retryAttempts } = plan.limits;
+  if (retryAttempts > 0 && retryTime <= connectTimeout) {
+    const message = `a connect that times out leaves no time to try another instance: write more than connect_timeout (${connectTimeout / 1000}s)`;
+    toml.warn(['limits', 'retry_time'], message);
+  }
   if (apps.length === 0) toml.warn([], 'no app: write an [[apps]] table for each');
   for (const [i, app] of apps.entries()) adviseOnApp(app, i, plan, toml);
 }

@@ -50,8 +50,8 @@ export const limits: Record<keyof Limits, LimitRow> = {
     'A client that stops sending or reading (slow body, slow read) holds an instance as well as the edge.',
   ),
   connectTimeout: duration(
-    5_000,
-    'Connecting within one network takes milliseconds: more means that the instance is gone, and another one can answer.',
+    3_000,
+    'Connecting within one network takes milliseconds: more means that the instance is gone, and another one can answer. One lost SYN is sent again after 1 s.',
   ),
   responseTimeout: duration(60_000, 'A request without an answer takes a place below a hard limit from others.'),
   responseIdleTimeout: duration(
@@ -79,7 +79,10 @@ export const limits: Record<keyof Limits, LimitRow> = {
     0,
     'Further attempts after the first: each multiplies load just when instances fail. 0: none.',
   ),
-  retryTime: duration(5_000, 'No retry begins later than this after the request came, whatever attempts are left.'),
+  retryTime: duration(
+    10_000,
+    'No retry begins later than this after the first attempt, whatever attempts are left. Longer than connect_timeout, or what cannot be connected to is never tried elsewhere.',
+  ),
   poolSize: count(
     128,
     0,

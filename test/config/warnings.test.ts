@@ -42,6 +42,11 @@ const warnings: Case[] = [
     }),
     'force_https has no effect',
   ],
+  [
+    'no time for a second attempt',
+    configuration({ top: 'limits.connect_timeout = "4s"\nlimits.retry_time = »"4s"' }),
+    'leaves no time to try another instance: write more than connect_timeout (4s)',
+  ],
   ['a PROXY version without PROXY header', service('»proxy_proto_options.version = "v2"'), 'has no effect without'],
   [
     'requests of no http',

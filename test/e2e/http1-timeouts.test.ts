@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { Edge, service } from '../helpers/edge.ts';
 import { RawInstance } from '../helpers/instances.ts';
@@ -12,6 +12,7 @@ let edge: Edge;
 let instance: RawInstance;
 let deaf: ChildProcess;
 let deafPort: number;
+let fill: Socket[];
 let client: RawSocket;
 
 /** Listens with the shortest queue and accepts nothing once it is stopped: what the queue doesn't hold gets no answer. */
@@ -25,6 +26,9 @@ beforeAll(async () => {
   const [line] = await once(deaf.stdout!, 'data');
   deafPort = Number(line);
   deaf.kill('SIGSTOP');
+  // What is in its queue stays there: it never accepts again.
+  fill = Array.from({ length: 4 }, () => connect(deafPort, '127.0.0.1').on('error', () => {}));
+  await until(() => fill.filter((socket) => !socket.connecting).length >= 2, 'a full queue');
   const fly = service({ more: 'http_options = { headers_read_timeout = 1, idle_timeout = 2 }' });
   edge = await Edge.start({
     apps: [
@@ -40,6 +44,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
+  for (const socket of fill) socket.destroy();
   // A stopped process would outlive the test, whatever failed before.
   const ended = once(deaf, 'exit');
   deaf.kill('SIGKILL');
@@ -194,13 +199,38 @@ test('the wait for an answer begins when the request has ended', async () => {
 
 test('an instance that cannot be reached in time: 504', async () => {
   const watch = await edge.watch();
-  const fill = Array.from({ length: 4 }, () => connect(deafPort, '127.0.0.1').on('error', () => {}));
-  onTestFinished(() => {
-    for (const socket of fill) socket.destroy();
-  });
-  await until(() => fill.filter((socket) => !socket.connecting).length >= 2, 'a full queue');
   client.send(get().replace('demo', 'deaf'));
   expect(await client.response()).toMatchObject(refused(504, 'instance_connect_timeout'));
   client.end();
   await watch.moved({ 'edge 504': 1, 'error instance_connect_timeout': 1, 'app connects': 0 });
+});
+
+test('with the default limits, an instance that cannot be reached in time costs nobody his request beside a healthy one', async () => {
+  const healthy = await RawInstance.start((peer) => {
+    peer.socket.on('data', () => peer.send(answer()).end());
+  });
+  const instances = [
+    { id: 'good', port: healthy.port },
+    { id: 'deaf', port: deafPort },
+  ];
+  const raw = '[[services]]\ninternal_port = 9\n[[services.ports]]\nport = 5432\n';
+  const own = await Edge.start({
+    apps: [
+      { name: 'web', instances },
+      { name: 'raw', fly: raw, instances },
+    ],
+    ports: [80, 5432],
+  });
+  onTestFinished(async () => {
+    await own.stop();
+    await healthy.stop();
+  });
+  const ask = async (port: number) => {
+    const one = await rawClient(port);
+    one.send(request('GET', '/', '', '', 'web.test'));
+    return (await one.response()).status;
+  };
+  // Of equals one is chosen at random, and the one with fewer in flight first: half of each go to the deaf one.
+  const all = [80, 5432].flatMap((port) => Array.from({ length: 4 }, () => ask(own.port(port))));
+  expect(await Promise.all(all)).toEqual(all.map(() => 200));
 });

@@ -29,6 +29,8 @@ export class Attempt {
   waited = 0;
   /** The next try must not take a pooled connection: one was stale. */
   #fresh = false;
+  /** When the first try began, in `clock` milliseconds. */
+  #firstAt = 0;
   /** Milliseconds of `performance.now()`. */
   #sentAt = 0;
   /** Status of the instance's answer that has begun and not ended; 0 for none. */
@@ -47,7 +49,7 @@ export class Attempt {
   begin(upstream: Upstream, user: UpstreamUser, { sweep, limits }: Context, repeatable: boolean): boolean {
     this.upstream = upstream;
     this.instance = upstream.instance;
-    this.count++;
+    if (this.count++ === 0) this.#firstAt = clock.now;
     const pooled = upstream.pooled && !this.#fresh ? fromPool(upstream, repeatable) : undefined;
     if (pooled === undefined) {
       this.connection = new UpstreamConnection(upstream, user, sweep, limits.connectTimeout);
@@ -100,9 +102,9 @@ export class Attempt {
     this.#fresh = true;
   }
 
-  /** @param startedAt of the request, milliseconds of `performance.now()`. */
-  mayRetry({ limits }: Context, startedAt: number): boolean {
-    return this.count <= limits.retryAttempts && performance.now() - startedAt <= limits.retryTime;
+  /** What a request waited in the queue is not taken from the time for its retries. */
+  mayRetry({ limits }: Context): boolean {
+    return this.count <= limits.retryAttempts && performance.now() - this.#firstAt <= limits.retryTime;
   }
 }
 

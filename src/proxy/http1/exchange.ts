@@ -240,7 +240,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #connectFailed(error: EdgeError, detail: string): void {
     const upstream = this.#attempt.upstream!;
     this.#leaveInstance(false);
-    const retry = error.retry && this.#attempt.mayRetry(this.#context, this.#asked.startedAt);
+    const retry = error.retry && this.#attempt.mayRetry(this.#context);
     if (retry && this.#attempt.failedToConnect(upstream, this.#asked.route!.service)) this.#seek();
     else this.#answerError(error, detail);
   }
@@ -251,7 +251,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const stale = attempt.connection!.reused && !this.#answer.heard;
     const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
     this.#leaveInstance(false);
-    if (stale && repeatable && attempt.mayRetry(this.#context, this.#asked.startedAt)) {
+    if (stale && repeatable && attempt.mayRetry(this.#context)) {
       attempt.wasStale();
       this.#seek();
     } else this.#answerError(error, detail);

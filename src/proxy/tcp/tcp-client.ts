@@ -24,6 +24,8 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   #ended = false;
   #state: State = State.seeking;
   #attempts = 0;
+  /** When the first try began, in `clock` milliseconds: waiting in the queue is not taken from the retries' time. */
+  #firstAt = 0;
   #upstream: Upstream | null = null;
   /** The last one that was tried, for the log. */
   #instance = '';
@@ -48,7 +50,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const { limits, sweep } = this.#context;
     this.#upstream = upstream;
     this.#instance = upstream.instance;
-    this.#attempts++;
+    if (this.#attempts++ === 0) this.#firstAt = clock.now;
     this.#state = State.connecting;
     this.#upstreamConnection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
   }
@@ -83,7 +85,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     this.#route.service.release(upstream);
     const { retryAttempts, retryTime } = this.#context.limits;
     const failure = error ?? errors.connect;
-    const inTime = performance.now() - this.#connection.acceptedAt <= retryTime;
+    const inTime = performance.now() - this.#firstAt <= retryTime;
     (this.tried ??= []).push(upstream);
     const another = this.#route.service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
     if (failure.retry && another && inTime && this.#attempts <= retryAttempts) {
