@@ -8,7 +8,7 @@ import type { Peer } from './peer.ts';
 export const edge: Peer = edgeOf('fly-edge', program);
 
 /** The edge of another checkout, for one run in which two states take turns. */
-export const edgeBefore = (checkout: string): Peer => edgeOf('before', join(checkout, 'bin', 'fly-edge.js'));
+export const edgeBefore = (checkout: string): Peer => edgeOf('before', join(checkout, 'src', 'cli', 'main.ts'));
 
 function edgeOf(name: string, program: string): Peer {
   return {
