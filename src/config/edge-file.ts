@@ -62,6 +62,7 @@ export const edgeFile = f.table({
     .table({
       cidrs: f.list(f.cidr, 'an array of address ranges, such as ["10.0.0.0/8"]').default([]),
       proxy_protocol: f.oneOf(['off', 'optional', 'required']).default('off'),
+      fly_client_ip: f.flag.default(false),
     })
     .prefault({}),
   limits: limitsTable.prefault({}),

@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { lower } from '../text/ascii.ts';
+import { carriesHttp } from '../text/upgrade.ts';
 import * as f from './fields.ts';
+import { httpDefaults } from './limits.ts';
 import { nearest } from './nearest.ts';
+
 import type { TomlFile } from './toml.ts';
 
 /** The shape of fly.toml, as far as it describes traffic; other tools read the rest. */
@@ -34,11 +38,26 @@ const responseHeader = z.union(
   'a string of printable ASCII, an array of such strings, or false to remove the header',
 );
 
+/**
+ * RFC 9110 7.8: a name, or a name with its version. These would be HTTP again, with every field that the edge sets left
+ * for the client to forge.
+ */
+const upgrade = f.parsed(
+  'a protocol such as "websocket" or "name/1.0", but none that carries HTTP past the edge (h2c, h2, http, tls)',
+  (text) => {
+    const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/;
+    return token.test(text) && !carriesHttp(text) ? lower(text) : undefined;
+  },
+);
+
 const httpOptions = f.table({
   compress: f.flag.default(false),
   h2_backend: f.flag.default(false),
   idle_timeout: f.seconds.optional(),
   headers_read_timeout: f.seconds.optional(),
+  forwarded: f.flag.default(httpDefaults.forwarded),
+  upgrades: f.list(upgrade, 'an array of protocols, such as ["websocket"]').default(httpDefaults.upgrades),
+  request_trailers: f.flag.default(httpDefaults.requestTrailers),
   response: f.table({ headers: headerMap(responseHeader), pristine: f.flag.default(false) }).prefault({}),
 });
 

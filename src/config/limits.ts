@@ -107,5 +107,11 @@ export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (lette
 export const defaultLimits = (): Limits =>
   Object.fromEntries(limitNames.map((name) => [name, limits[name].default])) as unknown as Limits;
 
-/** http_options' times when fly.toml says nothing: against clients that hold connections, or send heads byte by byte. */
-export const httpDefaults = { idleTimeout: 60_000, headersReadTimeout: 15_000 } as const satisfies Partial<HttpOptions>;
+/** http_options when fly.toml says nothing. The times are against clients that hold connections, or send heads byte by byte. */
+export const httpDefaults = {
+  idleTimeout: 60_000,
+  headersReadTimeout: 15_000,
+  forwarded: false,
+  upgrades: ['websocket'],
+  requestTrailers: false,
+} satisfies Partial<HttpOptions>;

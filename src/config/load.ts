@@ -60,7 +60,11 @@ async function planOf(toml: TomlFile): Promise<Plan> {
     metrics: { ...edge.metrics.listen, buckets: bucketsOf(edge, toml), origin: toml.origin(['metrics', 'listen']) },
     log: { access: edge.log.access, file: edge.log.file === undefined ? null : resolve(folder, edge.log.file) },
     slots: slotsOf(edge, toml),
-    trustedProxies: { cidrs: edge.trusted_proxies.cidrs, proxyProtocol: edge.trusted_proxies.proxy_protocol },
+    trustedProxies: {
+      cidrs: edge.trusted_proxies.cidrs,
+      proxyProtocol: edge.trusted_proxies.proxy_protocol,
+      flyClientIp: edge.trusted_proxies.fly_client_ip,
+    },
     limits: limitsOf(edge),
     organizations: edge.organizations,
     gateway: gatewayOf(edge, folder),

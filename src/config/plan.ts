@@ -19,7 +19,7 @@ export interface Plan {
   /** `file`: absolute; null for stdout and stderr. */
   log: { access: boolean; file: string | null };
   slots: SlotsPlan;
-  trustedProxies: { cidrs: string[]; proxyProtocol: 'off' | 'optional' | 'required' };
+  trustedProxies: { cidrs: string[]; proxyProtocol: 'off' | 'optional' | 'required'; flyClientIp: boolean };
   limits: Limits;
   /** An operator's series are its apps' and those that belong to no app. */
   organizations: { slug: string; id: number; operator?: boolean }[];
@@ -102,6 +102,12 @@ export interface HttpOptions {
   idleTimeout: number;
   /** From a head's first byte to its end. */
   headersReadTimeout: number;
+  /** The instance gets `Forwarded` (RFC 7239) too. */
+  forwarded: boolean;
+  /** Protocols that `Upgrade` may ask for, in lower case. */
+  upgrades: string[];
+  /** Request trailers go on to the instance. */
+  requestTrailers: boolean;
   /** `response.pristine`: no Via, Server, Fly-Request-Id towards the client. */
   pristine: boolean;
   /** Header changes towards the client: lower-case name, original name, values to set, or null to remove. */

@@ -76,7 +76,7 @@ export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOpt
       websocketDrainTimeout: 300_000,
       control: null,
     },
-    trustedProxies: { cidrs: [], proxyProtocol: 'off' },
+    trustedProxies: { cidrs: [], proxyProtocol: 'off', flyClientIp: false },
     limits: defaultLimits(),
     organizations: [],
     gateway: null,

@@ -150,6 +150,9 @@ export function httpOptionsOf(options: FlyPort['http_options'], at: Path, toml: 
   return {
     idleTimeout: options.idle_timeout ?? httpDefaults.idleTimeout,
     headersReadTimeout: options.headers_read_timeout ?? httpDefaults.headersReadTimeout,
+    forwarded: options.forwarded,
+    upgrades: options.upgrades,
+    requestTrailers: options.request_trailers,
     pristine: options.response.pristine,
     responseHeaders: headers.map(([name, values]) => ({
       name,

@@ -8,6 +8,10 @@ import type { Sweep } from './sweep.ts';
 export interface Context extends ConnectionHost {
   readonly region: string;
   readonly limits: Limits;
+  /** The proxies in front of us that are trusted. */
+  readonly trusted: { has(address: string): boolean };
+  /** Whether their `Fly-Client-IP` is believed. */
+  readonly flyClientIp: boolean;
   readonly sweep: Sweep;
   readonly host: ProxyHost;
   /** The generation drains: answers say `Connection: close`. */

@@ -46,7 +46,8 @@ export class DataPlane implements Context {
   draining = false;
   handover = false;
   readonly #recorder: Recorder;
-  readonly #trusted: TrustedPeers;
+  readonly trusted: TrustedPeers;
+  readonly flyClientIp: boolean;
   readonly #certificates: CertificateStore;
   readonly #upstreams = new Map<string, Upstream>();
   readonly #services: Service[] = [];
@@ -69,7 +70,8 @@ export class DataPlane implements Context {
     this.host = host;
     this.#recorder = recorder;
     this.unnamed = new EdgeSeries(recorder, '');
-    this.#trusted = new TrustedPeers(plan.trustedProxies.cidrs);
+    this.trusted = new TrustedPeers(plan.trustedProxies.cidrs);
+    this.flyClientIp = plan.trustedProxies.flyClientIp;
     this.#certificates = new CertificateStore(plan.certificates, ticketKeys);
     this.#apps = plan.apps.map((app) => this.#makeApp(app));
     this.#hosts = new HostTable(this.#apps.flatMap((app) => app.plan.hostnames.map((name) => [name, app] as const)));
@@ -153,7 +155,7 @@ export class DataPlane implements Context {
     const connection = new ClientConnection(handle, client, this, nothing);
     this.#clients.add(connection);
     this.sweep.add(connection);
-    connection.trusted = this.#trusted.has(client.address);
+    connection.trusted = this.trusted.has(client.address);
     if (this.#clients.size > this.limits.connections) this.#overLimit(connection, this.unnamed);
     else listener.begin(connection);
   }

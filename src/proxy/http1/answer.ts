@@ -7,10 +7,12 @@ import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
 import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
-import { ResponseHead } from './head.ts';
+import { Id, ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { errorAnswer, optionsAnswer, redirectAnswer } from './own-answers.ts';
 import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import { isOffered } from './upgrade.ts';
+import { joined } from './values.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */
 const head = new ResponseHead();
@@ -170,7 +172,8 @@ export class Answer {
 
   #switchProtocol(buffer: Buffer, start: number, end: number): boolean {
     const { upgrade, route, id } = this.#asked;
-    if (!upgrade) return this.#refuse('101 without Upgrade');
+    const answered = joined(head, Id.upgrade);
+    if (!isOffered(answered, upgrade)) return this.#refuse('101 to what was not asked for');
     this.#attempt.answered(101, this.#context.host.access !== null);
     this.#counted(101);
     this.#client.connection.send(writeResponseHead(head, route!, id, After.silent, false));

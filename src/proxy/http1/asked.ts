@@ -10,8 +10,8 @@ export class Asked {
   minor: 0 | 1 = 1;
   /** The client would use its connection again. */
   keepAlive = false;
-  /** It asks for another protocol (RFC 9110 7.8). */
-  upgrade = false;
+  /** The other protocols that it asks for (RFC 9110 7.8), as far as the app takes them; '' for none. */
+  upgrade = '';
   /** When its first byte came: milliseconds of `performance.now()`. */
   startedAt = 0;
   /** For the access log only. */
@@ -24,7 +24,7 @@ export class Asked {
     this.method = '';
     this.minor = 1;
     this.keepAlive = false;
-    this.upgrade = false;
+    this.upgrade = '';
     this.startedAt = startedAt;
     this.host = '';
     this.path = '';
@@ -36,7 +36,6 @@ export class Asked {
     this.minor = head.minor;
     // What follows a CONNECT may be meant for its tunnel.
     this.keepAlive = head.keepAlive && head.method !== 'CONNECT';
-    this.upgrade = head.upgrade;
     if (!logged) return;
     this.host = head.host;
     this.path = head.target;

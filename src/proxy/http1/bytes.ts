@@ -5,6 +5,7 @@ export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;
 export const COLON = 0x3a;
+const DASH = 0x2d;
 
 const table = (member: (byte: number) => number): Uint8Array =>
   Uint8Array.from({ length: 256 }, (_, byte) => member(byte));
@@ -14,14 +15,21 @@ const among =
     chars.includes(String.fromCharCode(byte));
 
 const isAlphanumeric = among('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789');
-const isTokenMark = among("!#$%&'*+-.^_`|~");
+/** Marks of a token, without `-`. */
+const isTokenMark = among("!#$%&'*+.^_`|~");
 const isHostMark = among("-._~!$&'()*+,;=");
 
 /** The lower-case form of a byte: ASCII letters only. */
 const lower = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);
 
-/** tchar (RFC 9110 5.6.2): its lower-case form; 0 for any other byte. */
-export const TOKEN = table((byte) => (isAlphanumeric(byte) || isTokenMark(byte) ? lower(byte) : 0));
+/** Set in `TOKEN` for marks other than `-`: names that have some may be another spelling of a known one. */
+export const MARK = 0x80;
+
+/** tchar (RFC 9110 5.6.2): its lower-case form, with `MARK` for marks; 0 for any other byte. */
+export const TOKEN = table((byte) => {
+  if (isTokenMark(byte)) return byte | MARK;
+  return isAlphanumeric(byte) || byte === DASH ? lower(byte) : 0;
+});
 
 /** What a field value or a reason phrase may hold (RFC 9110 5.5): HTAB, SP, VCHAR, obs-text. */
 export const VALUE = table((byte) => (byte === HTAB || (byte >= SP && byte !== 0x7f) ? 1 : 0));

@@ -10,9 +10,9 @@ import type { TlsVersion } from '../tls/certificates.ts';
 import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
 import type { Fault } from './faults.ts';
+import { type Forwarding, forwardingFor } from './forwarding.ts';
 import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { type Forwarding, forwardingFor } from './request-writer.ts';
 
 const State = {
   /** Between requests. */
@@ -231,9 +231,9 @@ export class HttpClient implements Protocol {
     return route ?? errors.unknownHost;
   }
 
-  forwarding(route: Route): Forwarding {
-    if (this.#forwarding?.route !== route) {
-      this.#forwarding = forwardingFor(this.connection, route, this.#context.region);
+  forwarding(route: Route, { authority }: RequestHead): Forwarding {
+    if (this.#forwarding?.route !== route || this.#forwarding.authority !== authority) {
+      this.#forwarding = forwardingFor(this.connection, route, this.#context.region, authority);
     }
     return this.#forwarding;
   }

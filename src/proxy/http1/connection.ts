@@ -1,6 +1,7 @@
 import { lower, members } from '../../text/ascii.ts';
 import { TOKEN } from './bytes.ts';
 import type { Fault } from './faults.ts';
+import { canonical } from './names.ts';
 
 export interface ConnectionOptions {
   readonly close: boolean;
@@ -44,11 +45,12 @@ export function readOptions(list: string): ConnectionOptions | Fault {
   for (const option of members(lower(list))) {
     if (option === '') continue;
     if (!isToken(option)) return 'bad-connection';
-    if (neverOptions.has(option)) return 'connection-names-framing';
+    const name = canonical(option);
+    if (neverOptions.has(name)) return 'connection-names-framing';
     if (option === 'close') options.close = true;
     else if (option === 'keep-alive') options.keepAlive = true;
     else if (option === 'upgrade') options.upgrade = true;
-    else (options.others ??= []).push(option);
+    else (options.others ??= []).push(name);
   }
   return options;
 }

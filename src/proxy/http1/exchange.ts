@@ -12,10 +12,13 @@ import { Asked } from './asked.ts';
 import { Attempt, isIdempotent } from './attempt.ts';
 import { Body } from './body.ts';
 import type { HttpClient } from './client.ts';
+import { believedProto } from './forwarding.ts';
 import { Framing } from './framing.ts';
-import type { RequestHead } from './head.ts';
+import { Id, type RequestHead } from './head.ts';
 import { requestId } from './request-id.ts';
 import { writeRequestHead } from './request-writer.ts';
+import { allowedUpgrades } from './upgrade.ts';
+import { joined } from './values.ts';
 
 const State = {
   /** No request. */
@@ -72,7 +75,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
    * @param startedAt when its first byte came, `performance.now()`.
    */
   begin(request: RequestHead, buffer: Buffer, start: number, end: number, startedAt: number): number {
-    const { limits, region, host } = this.#context;
+    const { limits, host } = this.#context;
     const client = this.#client;
     const asked = this.#asked;
     this.#reset(startedAt);
@@ -101,7 +104,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#goNoFurther(request.method);
       return bodyEnd;
     }
-    if (route.port.forceHttps && !client.secure) {
+    if (route.port.forceHttps && !client.secure && !this.#cameByHttps(request)) {
       this.#redirect(request, route);
       return bodyEnd;
     }
@@ -109,10 +112,13 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#answerError(errors.contentTooLarge, '');
       return bodyEnd;
     }
-    const forwarding = client.forwarding(route);
+    const forwarding = client.forwarding(route, request);
     const pooled = route.service.plan.concurrency.type === 'requests';
     const { trusted } = client.connection;
-    this.#opening = writeRequestHead(request, forwarding, trusted, region, asked.id, startedAt, !pooled);
+    if (request.upgrade) {
+      asked.upgrade = allowedUpgrades(joined(request, Id.upgrade), route.port.httpOptions.upgrades);
+    }
+    this.#opening = writeRequestHead(request, forwarding, this.#context, trusted, asked, !pooled);
     if (bodyEnd > start) this.#opening += buffer.latin1Slice(start, bodyEnd);
     client.connection.deadline = clock.now + limits.bodyIdleTimeout;
     this.#seek();
@@ -332,6 +338,11 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#answer.sendOptions();
       this.#end(null);
     }
+  }
+
+  /** A trusted proxy took TLS off: sent there again, the client would come back the same way for ever. */
+  #cameByHttps(request: RequestHead): boolean {
+    return this.#client.connection.trusted && believedProto(request) === 'https';
   }
 
   #redirect(request: RequestHead, { port: { httpsPort } }: Route): void {

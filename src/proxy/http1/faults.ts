@@ -40,6 +40,7 @@ export const faults = {
   'bad-coding': 'RFC 9112 6.1',
   'chunked-not-last': 'RFC 9112 6.3',
   'coding-not-implemented': 'RFC 9112 6.1',
+  'framing-in-another-spelling': 'RFC 9112 6.3',
   'interim-with-body': 'RFC 9110 8.6',
   // Connection.
   'bad-connection': 'RFC 9110 7.6.1',

@@ -37,7 +37,7 @@ export abstract class Head {
   upgrade = false;
   /** The framing field is spelled so that readers differ on it: it goes on written anew (`framingField`). */
   respelled = false;
-  /** Other names that `Connection` lists, in lower case: these fields go no further than this hop. */
+  /** Other names that `Connection` lists, in canonical spelling: these fields go no further than this hop. */
   connectionOptions: string[] | null = null;
 
   /** Bit sets of ids, and the first field with each id. */
@@ -120,7 +120,12 @@ export abstract class Head {
       if (count === maxCount) return TOO_LARGE;
 
       const nameStart = i;
-      while (i < limit && TOKEN[buf[i]] !== 0) i++;
+      let bits = 0;
+      for (let token = 0; i < limit; i++) {
+        token = TOKEN[buf[i]];
+        if (token === 0) break;
+        bits |= token;
+      }
       if (i >= limit) return atLimit;
       if (buf[i] !== COLON || i === nameStart) {
         const fault = nameFault(buf[i], i === nameStart);
@@ -136,7 +141,7 @@ export abstract class Head {
       if (i <= 0) return i;
       while (valueEnd > valueStart && isBlank(buf[valueEnd - 1])) valueEnd--;
 
-      const id = identify(buf, nameStart, nameEnd);
+      const id = identify(buf, nameStart, nameEnd, bits);
       const bit = 1 << id;
       if ((seen & bit) === 0) this.first[id] = count;
       else repeated |= bit;

@@ -35,6 +35,11 @@ export class RequestHead extends Head {
     return this.text.slice(this.method.length + 1, this.targetEnd);
   }
 
+  /** As sent: `Host`, or what an absolute-form of 1.0 has in its place; '' when there is neither. */
+  get authority(): string {
+    return this.has(Id.host) ? this.lastHost : authorityOf(this.target);
+  }
+
   /** The last good `Host` and its name: the requests of a connection mostly repeat it. */
   private lastHost = '';
   private lastName = '';
@@ -171,6 +176,8 @@ export class RequestHead extends Head {
     this.framing = Framing.none;
     this.contentLength = 0;
     this.expectContinue = this.minor === 1 && this.has(Id.expect) && equalFold(this.value(Id.expect), '100-continue');
+    // `Content_Length` is Content-Length to whoever reads names as CGI does.
+    if (this.has(Id.oddFraming)) return 'framing-in-another-spelling';
     if (this.has(Id.transferEncoding)) {
       const fault = this.settleCoding();
       if (fault !== '') return fault;

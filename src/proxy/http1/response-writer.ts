@@ -5,6 +5,7 @@ import { oldViaLine, viaLine } from '../routing/route.ts';
 import { dateField } from './date.ts';
 import { Framing } from './framing.ts';
 import { Id, type ResponseHead } from './head.ts';
+import { canonical, Flag, flagsOf } from './names.ts';
 
 /** How the client's connection goes on after an answer, and what has to be said about it. */
 export const After = { silent: 0, close: 1, keepAlive: 2 } as const;
@@ -14,14 +15,14 @@ export type After = (typeof After)[keyof typeof After];
 const afterLine = ['\r\n', 'Connection: close\r\n\r\n', 'Connection: keep-alive\r\n\r\n'] as const;
 const afterId = afterLine.map((end) => flat(`\r\n${end}`));
 
-const passes = new Uint8Array(32).fill(1);
-for (const id of [Id.connection, Id.keepAlive, Id.proxyConnection, Id.upgrade]) passes[id] = 0;
+/** By id. A name in another spelling means nothing to a client, but might to a reader that folds names. */
+const passes = Uint8Array.from(flagsOf, (flags) => ((flags & Flag.hop) === 0 ? 1 : 0));
+passes[Id.trailer] = 1;
+passes[Id.oddFraming] = 0;
+passes[Id.oddHop] = 0;
 
-/** Ours alone. */
-const requestIdField = new Set(['fly-request-id']);
-
-function named(head: ResponseHead, field: number, names: { has(name: string): boolean }): boolean {
-  return names.has(lower(head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1])));
+function name(head: ResponseHead, field: number): string {
+  return head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]);
 }
 
 const coding = 1 << Id.transferEncoding;
@@ -40,9 +41,9 @@ function kept(head: ResponseHead, i: number, route: Route, drops: number): boole
   const id = head.ids[i]!;
   if (passes[id] === 0 || (drops & (1 << id)) !== 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
-  if (id === Id.fly && named(head, i, requestIdField)) return false;
-  if (route.responseDrops.size > 0 && named(head, i, route.responseDrops)) return false;
-  return head.connectionOptions === null || !named(head, i, new Set(head.connectionOptions));
+  if ((id === Id.fly || id === Id.oddOwn) && canonical(name(head, i)) === 'fly-request-id') return false;
+  if (route.responseDrops.size > 0 && route.responseDrops.has(lower(name(head, i)))) return false;
+  return head.connectionOptions === null || !head.connectionOptions.includes(canonical(name(head, i)));
 }
 
 /**

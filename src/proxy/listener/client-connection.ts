@@ -46,7 +46,7 @@ export class ClientConnection implements SocketOwner, Swept {
   client: Endpoint;
   /** Where the client connected to. */
   local: Endpoint | null = null;
-  /** The peer of the TCP connection is a trusted proxy. */
+  /** Who speaks is a trusted proxy: the peer, or whom its PROXY header names. */
   trusted = false;
   series: EdgeSeries | null = null;
   deadline = Number.POSITIVE_INFINITY;

@@ -16,6 +16,12 @@ export function unmapped(address: string): string {
   return address;
 }
 
+/** The one form of an address: IPv4, or IPv6 as RFC 5952 writes it; null for what is none. A zone means nothing elsewhere. */
+export function normalAddress(text: string): string | null {
+  if (isIPv4(text)) return text;
+  return isIPv6(text) && !text.includes('%') ? unmapped(ipv6Text(ipBytes(text)!, 0)) : null;
+}
+
 /** 4 or 16 bytes; null when it is no address. A zone (`%eth0`) is dropped. */
 export function ipBytes(address: string): Buffer | null {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));

@@ -3,13 +3,16 @@ import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { Handshake } from '../tls/handshake.ts';
 import type { ClientConnection, Protocol } from './client-connection.ts';
+import { normalAddress } from './ip.ts';
 import { Lingering } from './lingering.ts';
 import type { Listener } from './listener.ts';
 import { PgPrelude } from './pg.ts';
-import { parseProxyHeader } from './proxy-protocol.ts';
+import { type Endpoint, parseProxyHeader } from './proxy-protocol.ts';
 
 const State = { proxyHeader: 'proxyHeader', postgres: 'postgres', over: 'over' } as const;
 type State = (typeof State)[keyof typeof State];
+
+const normal = ({ address, port }: Endpoint): Endpoint => ({ address: normalAddress(address) ?? address, port });
 
 /** What comes before the protocol proper: a PROXY header, PostgreSQL's request for TLS, or both in this order. */
 export class Prelude implements Protocol {
@@ -57,11 +60,18 @@ export class Prelude implements Protocol {
         else this.#next();
         return;
       default:
-        if (header.source !== null) this.#connection.client = header.source;
-        if (header.destination !== null) this.#connection.local = header.destination;
+        if (header.source !== null) this.#named(header.source);
+        if (header.destination !== null) this.#connection.local = normal(header.destination);
         this.#bytes = this.#bytes.subarray(header.length);
         this.#next();
     }
+  }
+
+  /** From here on the client speaks, not who delivered it: trust goes by its address. */
+  #named(source: Endpoint): void {
+    const connection = this.#connection;
+    connection.client = normal(source);
+    connection.trusted = this.#context.trusted.has(connection.client.address);
   }
 
   #next(): void {
