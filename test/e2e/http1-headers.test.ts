@@ -52,6 +52,7 @@ const own = {
   'x-forwarded-proto': 'http',
   'x-forwarded-port': '80',
   'x-forwarded-ssl': 'off',
+  'x-forwarded-host': 'demo.test',
   'x-request-start': expect.stringMatching(/^t=\d{16}$/),
   via: '1.1 fly-edge',
 };
@@ -105,7 +106,7 @@ describe('to the instance', () => {
     expect(fieldsOf(request)).toEqual({
       host: 'demo.test',
       ...own,
-      'fly-client-ip': '9.9.9.9',
+      'fly-client-ip': '8.8.8.8',
       'x-forwarded-for': '9.9.9.9, 8.8.8.8, 127.0.0.1',
       'x-forwarded-proto': 'https',
       'x-forwarded-port': '444',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Edge, service } from '../helpers/edge.ts';
 import { sum } from '../helpers/exposition.ts';
 import { RawInstance } from '../helpers/instances.ts';
-import { answer, get } from '../helpers/messages.ts';
+import { answer, get, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
 
@@ -14,8 +14,14 @@ let client: RawSocket;
 beforeAll(async () => {
   instance = await RawInstance.start();
   const instances = [{ id: 'aa', port: instance.port }];
-  const fly = service({ more: 'http_options = { idle_timeout = 2 }' });
-  edge = await Edge.start({ apps: [{ name: 'demo', fly, instances }] });
+  const fly = service({ more: 'http_options = { idle_timeout = 2, upgrades = ["websocket", "echo", "FOO/2"] }' });
+  const plain = service();
+  edge = await Edge.start({
+    apps: [
+      { name: 'demo', fly, instances },
+      { name: 'plain', fly: plain, instances },
+    ],
+  });
 });
 afterAll(async () => {
   await edge.stop();
@@ -69,7 +75,7 @@ test('a WebSocket handshake passes with its fields, and its frames byte for byte
   await watch.moved({ 'edge 101': 1, 'app 101': 1, 'edge connects': 1, 'app connects': 1 });
 });
 
-test('any other token is a tunnel too, and what the client sent early belongs to it', async () => {
+test('any other protocol of the list is a tunnel too, and what the client sent early belongs to it', async () => {
   client.send(`${upgrade('foo/2')}early`);
   const peer = await instance.accept();
   expect(await peer.head()).toMatch(/\r\nUpgrade: foo\/2\r\n/);
@@ -179,4 +185,82 @@ test('an HTTP/1.0 client cannot upgrade: the instance is not asked to', async ()
   client.send('GET / HTTP/1.0\r\nHost: demo.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   const peer = await instance.accept();
   expect(await peer.head()).not.toMatch(/upgrade/i);
+});
+
+/** The head that the instance gets for an `Upgrade` of this value. */
+async function passed(list: string, more = '', host = 'demo.test'): Promise<string> {
+  const fields = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${list}\r\nHTTP2-Settings: AAMAAABk\r\n${more}`;
+  client.send(request('GET', '/', fields, '', host));
+  const peer = await instance.accept();
+  const head = await peer.head();
+  peer.send(answer());
+  expect((await client.response()).status).toBe(200);
+  // The request went on as one, and so does the connection.
+  client.send(request('GET', '/next', '', '', host));
+  await peer.through('GET /next');
+  peer.send(answer());
+  expect((await client.response()).status).toBe(200);
+  return head;
+}
+
+test.each([
+  'h2c',
+  'H2C',
+  'h2c/1',
+  'H2c/2.0',
+  'HTTP/2.0',
+  'TLS/1.0',
+  'foo/3',
+  'foo',
+  'h2c,h2c',
+  'web socket',
+  'websocket;q=1',
+  ', ,',
+])('Upgrade: %s does not pass, and the request goes on without it', async (list) => {
+  expect(await passed(list)).not.toMatch(/\r\n(upgrade|connection|http2)/i);
+});
+
+test('an app that names no protocols takes websocket alone', async () => {
+  expect(await passed('echo', '', 'plain.test')).not.toMatch(/upgrade/i);
+  await instance.forget();
+  client = await rawClient(edge.port());
+  expect(await passed('WebSocket', '', 'plain.test')).toMatch(/\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n/);
+});
+
+test.each([
+  ['h2c, websocket', '', 'websocket'],
+  ['websocket,h2c/1 , Echo/9', '', 'websocket, Echo/9'],
+  ['h2c', 'Upgrade: websocket\r\n', 'websocket'],
+])('of Upgrade: %s only what the app takes goes on', async (list, more, goes) => {
+  const head = await passed(list, more);
+  expect(head).toContain(`\r\nConnection: Upgrade\r\nUpgrade: ${goes}\r\n`);
+  expect(head).not.toMatch(/h2c|http2/i);
+});
+
+test.each([
+  ['h2c, websocket', 'h2c'],
+  ['websocket', 'echo'],
+  ['websocket', 'websocket, h2c'],
+  ['foo/2', 'foo/3'],
+  ['websocket', ''],
+])('after Upgrade: %s a 101 to %j is a bad response', async (asked, answered) => {
+  client.send(upgrade(asked));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(switching(answered));
+  expect((await client.response()).status).toBe(502);
+});
+
+test('a 101 is for the protocol that was asked for, whatever its case', async () => {
+  client.send(upgrade('websocket'));
+  const peer = await instance.accept();
+  await peer.head();
+  peer.send(switching('WebSocket'));
+  expect((await client.response()).status).toBe(101);
+});
+
+test('HTTP2-Settings does not pass, with or without Upgrade, in any spelling', async () => {
+  client.send(get('/', 'HTTP2-Settings: AAMAAABk\r\nhttp2_settings: AAMAAABk\r\n'));
+  const peer = await instance.accept();
+  expect(await peer.head()).not.toMatch(/settings/i);
 });

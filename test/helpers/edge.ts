@@ -57,6 +57,9 @@ export interface EdgeOptions {
   trusted?: string[];
   proxyProtocol?: 'off' | 'optional' | 'required';
   certificates?: { cert: string; key: string; default?: boolean }[];
+  /** The trusted ones' Fly-Client-IP is believed. */
+  flyClientIp?: boolean;
+  certificates?: { cert: string; key: string }[];
   /** `"5s"` each. */
   drainTimeout?: string;
   websocketDrainTimeout?: string;
@@ -298,6 +301,7 @@ ${options.slots ?? ''}
 [trusted_proxies]
 cidrs = ${JSON.stringify(options.trusted ?? [])}
 proxy_protocol = "${options.proxyProtocol ?? 'off'}"
+fly_client_ip = ${options.flyClientIp ?? false}
 [limits]
 ${limits.join('')}
 ${organizations.join('')}

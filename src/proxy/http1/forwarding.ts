@@ -126,7 +126,7 @@ function readChain(list: string, peer: string, trusted: Context['trusted']): { c
 
 /** `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`: the address, else null. */
 function addressOf(member: string): string | null {
-  const [, bracketed, v4, port] = /^(?:\[([^\]]*)\]|([\d.]+))(?::(.*))?$/.exec(member) ?? [];
+  const [, bracketed, v4, port] = /^(?:\[([^\]]*)\]|(\d+\.[\d.]*))(?::(.*))?$/.exec(member) ?? [];
   if (port !== undefined && decimal(port, 65_535) < 0) return null;
   if (v4 !== undefined) return normalAddress(v4);
   if (bracketed === undefined) return normalAddress(member);
