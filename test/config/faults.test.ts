@@ -220,6 +220,11 @@ const flyFaults: Case[] = [
     'versions[1] is "TLSv1.1": write one of',
   ],
   ['no TLS version', port('tls_options.versions = »[]'), 'nothing older is served'],
+  ...['h2c', 'H2C', 'h2c/1', 'h2', 'HTTP/2.0', 'tls/1.0', 'a b', '', 'a/b/c'].map((name): [string, Files, string] => [
+    `Upgrade to ${JSON.stringify(name)}`,
+    port(`http_options.upgrades = ["websocket", »"${name}"]`),
+    'none that carries HTTP past the edge',
+  ]),
   ['seconds with a unit', port('http_options.idle_timeout = »"60s"'), 'idle_timeout is "60s": write whole seconds'],
   [
     'a response header that frames',

@@ -21,7 +21,7 @@ test('defaults of edge.toml', async () => {
     metrics: { host: '127.0.0.1', port: 9091, buckets: null },
     log: { access: false },
     slots: { readyTimeout: 20_000, maxDraining: 8, drainTimeout: 30_000, websocketDrainTimeout: 300_000 },
-    trustedProxies: { cidrs: [], proxyProtocol: 'off' },
+    trustedProxies: { cidrs: [], proxyProtocol: 'off', flyClientIp: false },
     limits: defaultLimits(),
     organizations: [],
     gateway: null,
@@ -50,6 +50,7 @@ test('every key of edge.toml has its place', async () => {
       [trusted_proxies]
       cidrs = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"]
       proxy_protocol = "required"
+      fly_client_ip = true
       [[organizations]]
       slug = "personal"
       id = 1
@@ -105,7 +106,7 @@ test('every key of edge.toml has its place', async () => {
       websocketDrainTimeout: 1_800_000,
       control: '/tmp/x.sock',
     },
-    trustedProxies: { cidrs: ['10.0.0.0/8', '192.0.2.1/32', 'fd00::/8'], proxyProtocol: 'required' },
+    trustedProxies: { cidrs: ['10.0.0.0/8', '192.0.2.1/32', 'fd00::/8'], proxyProtocol: 'required', flyClientIp: true },
     organizations: [{ slug: 'personal', id: 1 }],
     gateway: {
       host: '127.0.0.1',
@@ -263,6 +264,9 @@ test('http_options and force_https', async () => {
         [services.ports.http_options]
         idle_timeout = 10
         headers_read_timeout = 3
+        forwarded = true
+        upgrades = ["WebSocket", "echo/1.0"]
+        request_trailers = true
         [services.ports.http_options.response]
         pristine = true
         headers = { X-Robots-Tag = "none", Server = false, Set-Cookie = ["a=1", "b=2"] }
@@ -277,6 +281,9 @@ test('http_options and force_https', async () => {
     httpOptions: {
       idleTimeout: 10_000,
       headersReadTimeout: 3_000,
+      forwarded: true,
+      upgrades: ['websocket', 'echo/1.0'],
+      requestTrailers: true,
       pristine: true,
       responseHeaders: [
         { name: 'X-Robots-Tag', lower: 'x-robots-tag', values: ['none'] },
