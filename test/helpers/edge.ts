@@ -59,7 +59,6 @@ export interface EdgeOptions {
   certificates?: { cert: string; key: string; default?: boolean }[];
   /** The trusted ones' Fly-Client-IP is believed. */
   flyClientIp?: boolean;
-  certificates?: { cert: string; key: string }[];
   /** `"5s"` each. */
   drainTimeout?: string;
   websocketDrainTimeout?: string;
