@@ -11,7 +11,13 @@ let client: RawSocket;
 beforeAll(async () => {
   instance = await RawInstance.start();
   const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }] });
+  const trailers = service({ more: 'http_options = { request_trailers = true }' });
+  edge = await Edge.start({
+    apps: [
+      { name: 'demo', fly: service(), instances },
+      { name: 'trailers', fly: trailers, instances },
+    ],
+  });
 });
 afterAll(async () => {
   await edge.stop();
@@ -22,54 +28,112 @@ beforeEach(async () => {
   client = await rawClient(edge.port());
 });
 
-/** Extensions, hex in both cases, leading zeros, trailers: each of it is the sender's choice, and stays so. */
+/** Extensions, hex in both cases, leading zeros, trailers: of each of it readers make different things. */
 const chunked = '3;a=b;c="d;e"\r\nabc\r\n000A\r\n0123456789\r\n0;last=1\r\nX-Sum: 13\r\nX-More: \r\n\r\n';
+/** As we write it. */
+const anew = '3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n';
+const sums = anew.replace(/\r\n$/, 'X-Sum: 13\r\nX-More: \r\n\r\n');
 const coding = 'Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n';
 
 describe('chunked', () => {
-  test('a request passes byte for byte', async () => {
+  test('a request goes on with chunk lines of our own and without trailers', async () => {
     client.send(request('POST', '/', coding, chunked));
     const peer = await instance.accept();
-    expect(await peer.head()).toMatch(/\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n/);
-    expect(await peer.bytes(chunked.length)).toBe(chunked);
+    const head = await peer.head();
+    expect(head).toMatch(/\r\nTransfer-Encoding: chunked\r\n/);
+    expect(head).not.toMatch(/trailer/i);
+    expect(await peer.bytes(anew.length)).toBe(anew);
     peer.send(answer());
     expect((await client.response()).status).toBe(200);
+    client.send(get('/next'));
+    expect(await peer.head()).toMatch(/^GET \/next/);
   });
 
-  test('a request passes byte for byte when each comes alone, and the connection is used again', async () => {
+  test('a request whose bytes come alone goes on in step, and the connection is used again', async () => {
+    const watch = await edge.watch();
     client.send(request('POST', '/', coding));
     const peer = await instance.accept();
     await peer.head();
-    for (const byte of chunked) {
-      client.send(byte);
-      expect(await peer.bytes(1)).toBe(byte);
+    for (const [sent, got] of [
+      ['3;a=b;c=', ''],
+      ['"d;e"\r\n', '3\r\n'],
+      ['a', 'a'],
+      ['b', 'b'],
+      ['c', 'c'],
+      ['\r\n00', '\r\n'],
+      ['0A\r\n01234', 'a\r\n01234'],
+      ['56789\r\n0;last=1\r\n', '56789\r\n0\r\n'],
+      ['X-Sum: 13\r\nGET: /smuggled HTTP/1.1\r\n', ''],
+      ['\r\n', '\r\n'],
+    ] as const) {
+      client.send(sent);
+      expect(await peer.bytes(got.length)).toBe(got);
     }
     peer.send(answer());
     await client.response();
     client.send(get('/next'));
-    expect(await peer.head()).toMatch('GET /next');
+    expect(await peer.head()).toMatch(/^GET \/next/);
     peer.send(answer('next'));
     expect((await client.response()).body).toBe('next');
-  });
-
-  test('a response passes byte for byte, and both connections are used again', async () => {
-    const watch = await edge.watch();
-    client.send(get());
-    const peer = await instance.accept();
-    await peer.head();
-    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n`);
-    const head = await client.head();
-    expect(head).toMatch(/\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n/);
-    for (const byte of chunked) {
-      peer.send(byte);
-      expect(await client.bytes(1)).toBe(byte);
-    }
-    client.send(get('/next'));
-    expect(await peer.head()).toMatch('GET /next');
-    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n${chunked}`);
-    expect((await client.response()).body).toBe(chunked);
     client.end();
     await watch.moved({ 'edge 200': 2, 'app 200': 2, 'edge connects': 1, 'app connects': 1 });
+  });
+
+  test('an app that asks for request trailers gets those that may be some', async () => {
+    const more = 'Transfer-Encoding: chunked\r\nTrailer: X-Sum, Content_Length, X-Hop\r\nConnection: X-Hop\r\n';
+    const end = '0;x\r\nX-Sum: 1\r\nContent_Length: 5\r\nX-Hop: 2\r\nFly-Client-IP: 6.6.6.6\r\nVia: x\r\n\r\n';
+    client.send(request('POST', '/', more, `3\r\nabc\r\n${end}`, 'trailers.test'));
+    const peer = await instance.accept();
+    expect(await peer.head()).toMatch(/\r\nTrailer: X-Sum\r\n/);
+    const goes = '3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n';
+    expect(await peer.bytes(goes.length)).toBe(goes);
+    peer.send(answer());
+    expect((await client.response()).status).toBe(200);
+  });
+
+  test.each([
+    ['TE: trailers\r\n', true],
+    ['TE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n', true],
+    ['TE: gzip\r\nTE:\ttrailers;q=0.1\r\n', true],
+    ['TE: trailers;q=0\r\n', false],
+    ['TE: trailers ; q=0.000\r\n', false],
+    ['TE: gzip\r\n', false],
+    ['TE: xtrailers\r\n', false],
+    ['T_E: trailers\r\n', false],
+    ['', false],
+  ])('%j decides on the trailers of an answer', async (fields, takes) => {
+    const watch = await edge.watch();
+    client.send(get('/', fields));
+    const peer = await instance.accept();
+    const asked = await peer.head();
+    const te = /^te: ?(.*)$/im.exec(asked)?.[1];
+    expect([te, /^connection: ?(.*)$/im.exec(asked)?.[1]]).toEqual(takes ? ['trailers', 'TE'] : [undefined, undefined]);
+    peer.send(`HTTP/1.1 200 OK\r\n${coding}\r\n${chunked}`);
+    const { body, fields: answered } = await client.response();
+    expect(body).toBe(takes ? sums : anew);
+    expect(answered.trailer).toBe(takes ? 'X-Sum' : undefined);
+    client.send(get('/next'));
+    expect(await peer.head()).toMatch(/^GET \/next/);
+    peer.send(answer());
+    await client.response();
+    client.end();
+    await watch.moved({ 'edge 200': 2, 'app 200': 2, 'edge connects': 1, 'app connects': 1 });
+  });
+
+  test('a trailer that none may be is dropped from an answer, which goes on', async () => {
+    client.send(get('/', 'TE: trailers\r\n'));
+    const peer = await instance.accept();
+    await peer.head();
+    const bad = 'Content-Length: 5\r\nSet-Cookie: a=b\r\ntransfer_encoding: x\r\nFly-Request-Id: forged\r\n';
+    peer.send(`HTTP/1.1 200 OK\r\nTrailer: Set-Cookie\r\n${coding}\r\n3\r\nabc\r\n0\r\n${bad}X-Sum: 1\r\n\r\n`);
+    const { status, body, fields } = await client.response();
+    expect([status, body, fields.trailer]).toEqual([200, '3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n', 'X-Sum']);
+  });
+
+  test('Upgrade and TE are both options of Connection', async () => {
+    client.send(get('/', 'TE: trailers\r\nConnection: Upgrade, TE\r\nUpgrade: websocket\r\n'));
+    const peer = await instance.accept();
+    expect(await peer.head()).toMatch(/\r\nConnection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n/);
   });
 
   test('an HTTP/1.0 client gets the payload alone, ended by the connection', async () => {

@@ -90,7 +90,8 @@ describe('to the instance', () => {
       'Connection: keep-alive, X-Hop, x-other\r\nX-Hop: 1\r\nX-Other: 2\r\nKeep-Alive: timeout=5\r\n' +
       'Proxy-Connection: keep-alive\r\nTE: trailers\r\nUpgrade: h2c\r\nX-End: 3\r\n';
     const { request: got } = await pass(strict, request(method, '/', fields));
-    expect(fieldsOf(got)).toEqual({ host: 'demo.test', 'x-end': '3', ...own });
+    // What TE says is said to the instance anew, for its own hop.
+    expect(fieldsOf(got)).toEqual({ host: 'demo.test', 'x-end': '3', te: 'trailers', connection: 'TE', ...own });
   });
 
   test("a stranger's claims and all of its Fly-* fields do not go", async () => {

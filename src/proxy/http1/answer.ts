@@ -5,6 +5,7 @@ import type { EdgeSeries } from '../series.ts';
 import type { Asked } from './asked.ts';
 import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
+import { Onward, passed } from './chunked.ts';
 import type { HttpClient } from './client.ts';
 import { Framing } from './framing.ts';
 import { Id, ResponseHead } from './head.ts';
@@ -58,7 +59,7 @@ export class Answer {
   }
 
   reset(): void {
-    this.body.begin(Framing.none, 0, 0, false);
+    this.body.begin(Framing.none, 0, 0);
     this.status = 0;
     this.heard = false;
     this.keepAfter = false;
@@ -114,26 +115,29 @@ export class Answer {
 
   /** The final head, and what has come of the body. */
   #begin(buffer: Buffer, start: number, end: number): boolean {
-    const { minor, method, keepAlive, route, id } = this.#asked;
+    const { minor, method, keepAlive, route, id, trailers } = this.#asked;
     const framing = head.frame(method);
     this.#dechunk = mustDechunk(framing, minor);
-    this.body.begin(framing, head.contentLength, this.#context.limits.headSize, this.#dechunk);
+    const onward = this.#dechunk ? Onward.payload : trailers ? Onward.trailers : Onward.chunks;
+    const { headSize } = this.#context.limits;
+    this.body.begin(framing, head.contentLength, headSize, onward, head.connectionOptions, route!.responseDrops);
     const bodyEnd = this.body.push(buffer, start, end);
     if (bodyEnd < 0) return this.#refuse(this.body.fault);
     this.keepAfter =
       keepAlive && this.#request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaves();
     const after = !this.keepAfter ? After.close : minor === 1 ? After.silent : After.keepAlive;
-    const text = writeResponseHead(head, route!, id, after, minor === 0);
+    const text = writeResponseHead(head, route!, id, after, minor === 0, trailers);
     this.#attempt.answered(head.status, this.#context.host.access !== null);
     this.#counted(head.status);
     this.#reusable = head.keepAlive && bodyEnd === end;
     this.#owner.answerBegun();
     const { connection } = this.#client;
-    if (bodyEnd === start) connection.send(text);
-    else if (this.#dechunk || bodyEnd - start > head.text.length - head.length) {
+    const { bytes, from, to } = passed;
+    if (from === to) connection.send(text);
+    else if (bytes !== buffer || to - start > head.text.length - head.length) {
       connection.send(text);
-      this.#write(buffer, start, bodyEnd);
-    } else connection.send(text + head.text.slice(head.length, head.length + bodyEnd - start));
+      connection.sendBytes(bytes, from, to);
+    } else connection.send(text + head.text.slice(head.length + from - start, head.length + to - start));
     return this.#afterWrite(bodyEnd === end);
   }
 
@@ -144,18 +148,9 @@ export class Answer {
       this.#owner.answerFailed(errors.brokeOff, this.body.fault);
       return false;
     }
-    this.#write(buffer, start, bodyEnd);
+    const { bytes, from, to } = passed;
+    if (to > from) this.#client.connection.sendBytes(bytes, from, to);
     return this.#afterWrite(bodyEnd === end);
-  }
-
-  #write(buffer: Buffer, start: number, end: number): void {
-    const { connection } = this.#client;
-    if (!this.#dechunk) {
-      connection.sendBytes(buffer, start, end);
-      return;
-    }
-    const payload = this.body.payload(buffer);
-    if (payload.length > 0) connection.sendBytes(payload, 0, payload.length);
   }
 
   /** @param clean the instance sent nothing after its answer. Returns whether to read on. */
@@ -176,7 +171,7 @@ export class Answer {
     if (!isOffered(answered, upgrade)) return this.#refuse('101 to what was not asked for');
     this.#attempt.answered(101, this.#context.host.access !== null);
     this.#counted(101);
-    this.#client.connection.send(writeResponseHead(head, route!, id, After.silent, false));
+    this.#client.connection.send(writeResponseHead(head, route!, id, After.silent, false, false));
     return this.#owner.protocolSwitched(buffer, start, end);
   }
 

@@ -1,5 +1,7 @@
 import type { Route } from '../routing/route.ts';
-import type { RequestHead } from './head.ts';
+import { Id, type RequestHead } from './head.ts';
+import { acceptsTrailers } from './trailers.ts';
+import { joined } from './values.ts';
 
 /** What is kept of a request once its head has gone on: for its answer, its errors and its line in the access log. */
 export class Asked {
@@ -12,6 +14,8 @@ export class Asked {
   keepAlive = false;
   /** The other protocols that it asks for (RFC 9110 7.8), as far as the app takes them; '' for none. */
   upgrade = '';
+  /** It takes trailers: `TE` (RFC 9110 10.1.4). */
+  trailers = false;
   /** When its first byte came: milliseconds of `performance.now()`. */
   startedAt = 0;
   /** For the access log only. */
@@ -25,6 +29,7 @@ export class Asked {
     this.minor = 1;
     this.keepAlive = false;
     this.upgrade = '';
+    this.trailers = false;
     this.startedAt = startedAt;
     this.host = '';
     this.path = '';
@@ -36,6 +41,7 @@ export class Asked {
     this.minor = head.minor;
     // What follows a CONNECT may be meant for its tunnel.
     this.keepAlive = head.keepAlive && head.method !== 'CONNECT';
+    this.trailers = head.minor === 1 && head.has(Id.te) && acceptsTrailers(joined(head, Id.te));
     if (!logged) return;
     this.host = head.host;
     this.path = head.target;

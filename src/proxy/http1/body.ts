@@ -1,4 +1,4 @@
-import { ChunkedDecoder } from './chunked.ts';
+import { ChunkedDecoder, Onward, passed } from './chunked.ts';
 import { Framing } from './framing.ts';
 
 /** Where a body stands, whatever its framing (RFC 9112 6). One instance serves many bodies. */
@@ -10,20 +10,29 @@ export class Body {
   #left = 0;
   #chunks: ChunkedDecoder | null = null;
 
-  /** @param maxLine bytes of one chunk line, and of all trailers. @param collect payload ranges are wanted. */
-  begin(framing: Framing, length: number, maxLine: number, collect: boolean): void {
+  /** @param maxLine bytes of one chunk line, and of all trailers. The rest: see `ChunkedDecoder.reset`. */
+  begin(
+    framing: Framing,
+    length: number,
+    maxLine: number,
+    onward: Onward = Onward.chunks,
+    options: readonly string[] | null = null,
+    drops: ReadonlySet<string> | null = null,
+  ): void {
     this.framing = framing;
     this.bytes = 0;
     this.#left = length;
     this.done = framing === Framing.none || (framing === Framing.length && length === 0);
     if (framing !== Framing.chunked) return;
     this.#chunks ??= new ChunkedDecoder();
-    this.#chunks.reset(maxLine);
-    this.#chunks.collect = collect;
+    this.#chunks.reset(maxLine, onward, options, drops);
   }
 
-  /** The index just past the body's bytes in buffer[start,end), or -1 when they break the framing. */
-  push(buffer: Uint8Array, start: number, end: number): number {
+  /** The index just past the body's bytes in buffer[start,end), or -1 when they break the framing. What goes on is in `passed`. */
+  push(buffer: Buffer, start: number, end: number): number {
+    passed.bytes = buffer;
+    passed.from = start;
+    passed.to = start;
     if (this.done) return start;
     switch (this.framing) {
       case Framing.length: {
@@ -31,6 +40,7 @@ export class Body {
         this.#left -= length;
         this.bytes += length;
         this.done = this.#left === 0;
+        passed.to = start + length;
         return start + length;
       }
       case Framing.chunked: {
@@ -42,6 +52,7 @@ export class Body {
       }
       default:
         this.bytes += end - start;
+        passed.to = end;
         return end;
     }
   }
@@ -54,15 +65,5 @@ export class Body {
 
   get fault(): string {
     return this.#chunks?.fault ?? '';
-  }
-
-  /** The payload of the last push without its chunk framing, as a copy. */
-  payload(buffer: Buffer): Buffer {
-    const chunks = this.#chunks!;
-    const parts: Buffer[] = [];
-    for (let i = 0; i < chunks.rangeCount; i++) {
-      parts.push(buffer.subarray(chunks.ranges[2 * i], chunks.ranges[2 * i + 1]));
-    }
-    return Buffer.concat(parts);
   }
 }

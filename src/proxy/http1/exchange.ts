@@ -11,6 +11,7 @@ import { Answer, type AnswerOwner } from './answer.ts';
 import { Asked } from './asked.ts';
 import { Attempt, isIdempotent } from './attempt.ts';
 import { Body } from './body.ts';
+import { Onward, passed } from './chunked.ts';
 import type { HttpClient } from './client.ts';
 import { believedProto } from './forwarding.ts';
 import { Framing } from './framing.ts';
@@ -80,11 +81,14 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const asked = this.#asked;
     this.#reset(startedAt);
     asked.read(request, host.access !== null);
-    this.request.begin(request.framing, request.contentLength, limits.headSize, false);
+    const route = client.route(request);
+    const onward = 'app' in route && route.port.httpOptions.requestTrailers ? Onward.trailers : Onward.chunks;
+    const { framing, contentLength, connectionOptions } = request;
+    this.request.begin(framing, contentLength, limits.headSize, onward, connectionOptions);
     const bodyEnd = this.request.push(buffer, start, end);
+    const body = bodyEnd > start ? passed.bytes.latin1Slice(passed.from, passed.to) : '';
     client.followed = bodyEnd >= 0 && bodyEnd < end;
 
-    const route = client.route(request);
     if (!('app' in route)) {
       this.#answerError(route, request.host);
       return bodyEnd < 0 ? end : bodyEnd;
@@ -119,7 +123,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       asked.upgrade = allowedUpgrades(joined(request, Id.upgrade), route.port.httpOptions.upgrades);
     }
     this.#opening = writeRequestHead(request, forwarding, this.#context, trusted, asked, !pooled);
-    if (bodyEnd > start) this.#opening += buffer.latin1Slice(start, bodyEnd);
+    this.#opening += body;
     client.connection.deadline = clock.now + limits.bodyIdleTimeout;
     this.#seek();
     return bodyEnd;
@@ -128,7 +132,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   /** An error before there was a request to route: 400, 408, 431, 505. */
   refuse(error: EdgeError, startedAt: number, detail: string): void {
     this.#reset(startedAt);
-    this.request.begin(Framing.none, 0, 0, false);
+    this.request.begin(Framing.none, 0, 0);
     this.#answerError(error, detail);
   }
 
@@ -146,7 +150,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     }
     const connection = this.#attempt.connection!;
     this.#intact = false;
-    connection.socket.sendBytes(buffer, start, bodyEnd);
+    const { bytes, from, to } = passed;
+    if (to > from) connection.socket.sendBytes(bytes, from, to);
     if (this.#state === State.waiting) connection.deadline = clock.now + limits.responseTimeout;
     else if (connection.deadline !== Number.POSITIVE_INFINITY) {
       // An instance that has begun its answer may read the whole request before it goes on.

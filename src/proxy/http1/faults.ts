@@ -53,7 +53,6 @@ export const faults = {
   'chunk-extensions-too-long': 'RFC 9112 7.1.1',
   'bad-chunk-end': 'RFC 9112 7.1',
   'trailers-too-large': 'RFC 9110 5.4',
-  'forbidden-trailer': 'RFC 9110 6.5.1',
 } as const satisfies Record<string, string>;
 
 export type Fault = keyof typeof faults;

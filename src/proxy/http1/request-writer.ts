@@ -6,12 +6,13 @@ import type { Asked } from './asked.ts';
 import { believed, type Forwarding } from './forwarding.ts';
 import { Id, type RequestHead } from './head.ts';
 import { canonical, Flag, flagsOf } from './names.ts';
+import { trailerLine } from './trailers.ts';
+import { joined } from './values.ts';
 
 /** Whether a field goes on to the instance as it came, by id: from a stranger, and from a trusted proxy. */
 const passes = Uint8Array.from(flagsOf, (flags) => ((flags & (Flag.hop | Flag.own | Flag.claim)) === 0 ? 1 : 0));
 const passesTrusted = Uint8Array.from(flagsOf, (flags) => ((flags & (Flag.hop | Flag.own)) === 0 ? 1 : 0));
 for (const table of [passes, passesTrusted]) {
-  table[Id.trailer] = 1;
   table[Id.oddHop] = 0;
   table[Id.oddOwn] = 0;
 }
@@ -63,11 +64,24 @@ export function writeRequestHead(
   if (run >= 0) out += text.slice(run, headEnd(head));
   if (head.respelled) out += 'Transfer-Encoding: chunked\r\n';
   if (head.maxForwards > 0) out += `Max-Forwards: ${head.maxForwards - 1}\r\n`;
-  if (asked.upgrade !== '') out += `Connection: Upgrade\r\nUpgrade: ${asked.upgrade}\r\n`;
+  if (head.has(Id.trailer) && forwarding.route.port.httpOptions.requestTrailers) {
+    out += trailerLine(joined(head, Id.trailer), options);
+  }
+  if (asked.trailers || asked.upgrade !== '') out += connectionFields(asked, close);
   else if (close) out += 'Connection: close\r\n';
   const fields = trusted ? believed(head, forwarding, context) : forwarding.fields;
   out += head.minor === 1 ? fields : fields.replace(viaLine, oldViaLine);
   return out + asked.id + requestStart(asked.startedAt);
+}
+
+/** What is for this hop alone, with the options that say so (RFC 9110 7.6.1). */
+function connectionFields({ trailers, upgrade }: Asked, close: boolean): string {
+  const options = [...(upgrade !== '' ? ['Upgrade'] : close ? ['close'] : []), ...(trailers ? ['TE'] : [])];
+  return (
+    `Connection: ${options.join(', ')}\r\n` +
+    (upgrade === '' ? '' : `Upgrade: ${upgrade}\r\n`) +
+    (trailers ? 'TE: trailers\r\n' : '')
+  );
 }
 
 /** Bits of the ids whose fields do not go on as they came. */

@@ -6,6 +6,8 @@ import { dateField } from './date.ts';
 import { Framing } from './framing.ts';
 import { Id, type ResponseHead } from './head.ts';
 import { canonical, Flag, flagsOf } from './names.ts';
+import { trailerLine } from './trailers.ts';
+import { joined } from './values.ts';
 
 /** How the client's connection goes on after an answer, and what has to be said about it. */
 export const After = { silent: 0, close: 1, keepAlive: 2 } as const;
@@ -17,7 +19,6 @@ const afterId = afterLine.map((end) => flat(`\r\n${end}`));
 
 /** By id. A name in another spelling means nothing to a client, but might to a reader that folds names. */
 const passes = Uint8Array.from(flagsOf, (flags) => ((flags & Flag.hop) === 0 ? 1 : 0));
-passes[Id.trailer] = 1;
 passes[Id.oddFraming] = 0;
 passes[Id.oddHop] = 0;
 
@@ -32,8 +33,7 @@ const framing = coding | (1 << Id.contentLength);
 function dropsOf(head: ResponseHead, toOld: boolean): number {
   // RFC 9110 8.6, RFC 9112 6.1. A 304 may say how long the content is; a coding would have some wait for chunks.
   if (head.status < 200 || head.status === 204) return framing;
-  const trailer = 1 << Id.trailer;
-  return (head.status === 304 ? coding : 0) | (toOld ? coding | trailer : 0);
+  return (head.status === 304 ? coding : 0) | (toOld ? coding : 0);
 }
 
 /** Whether field `i` goes on to the client; hop-by-hop fields do not (RFC 9110 7.6.1). */
@@ -48,7 +48,7 @@ function kept(head: ResponseHead, i: number, route: Route, drops: number): boole
 
 /**
  * The head as the client gets it: the instance's fields in their order and bytes, then ours.
- * @param toOld the client speaks HTTP/1.0, which must get no Transfer-Encoding (RFC 9112 6.1).
+ * @param toOld the client speaks HTTP/1.0, which must get no Transfer-Encoding (RFC 9112 6.1). @param trailers it takes them.
  */
 export function writeResponseHead(
   head: ResponseHead,
@@ -56,6 +56,7 @@ export function writeResponseHead(
   requestId: string,
   after: After,
   toOld: boolean,
+  trailers: boolean,
 ): string {
   const { text, bounds, count } = head;
   const drops = head.status === 200 && !toOld ? 0 : dropsOf(head, toOld);
@@ -79,6 +80,7 @@ export function writeResponseHead(
     }
   }
   if (run >= 0) out += text.slice(run, head.length - 2);
+  if (trailers && head.has(Id.trailer)) out += trailerLine(joined(head, Id.trailer), head.connectionOptions);
   const framed = head.contentLength < 0 ? Id.transferEncoding : Id.contentLength;
   if (head.respelled && (drops & (1 << framed)) === 0) out += head.framingField;
   if (head.status === 101 || (head.status === 426 && head.has(Id.upgrade))) {

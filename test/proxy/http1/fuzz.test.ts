@@ -17,6 +17,9 @@ const seed = Number(process.env.FUZZ_SEED ?? 20_261_122);
 const reader = new Reader();
 const llhttp = new Llhttp();
 
+/** At the end of a message. */
+const framingTrailer = /\r\n(?:content-length|transfer-encoding):[^\n]*\n(?:[^\r\n]+\r\n)*\r\n$/i;
+
 /** Why Node refuses what we accept; undefined when there is no reason, which fails the test. */
 function whyOnlyWe(kind: Kind, error: string): string | undefined {
   // PRI and the methods of RTSP get as far as the version; after PRI it may wait for more of HTTP/2's preface.
@@ -119,6 +122,10 @@ test(`RFC 9112: ${count} inputs are framed as Node frames them (FUZZ_SEED=${seed
       fail('how the input is split matters', `\n${JSON.stringify(inPieces)} ${partsInPieces}`);
     }
 
+    if (our.verdict === 'accepted' && our.framing === Framing.chunked && framingTrailer.test(text.slice(0, our.end))) {
+      tally('not compared: a trailer that frames (RFC 9110 6.5.1) goes no further; Node would read it');
+      continue;
+    }
     const node = readByNode(kind, input, method, our);
     if (our.verdict === 'accepted' && node.error === '' && node.heads > 0) {
       tally('both');
