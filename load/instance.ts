@@ -1,7 +1,7 @@
 /**
  * The app instance of `npm run load`: a process of its own that counts exactly what it did.
  *
- *   GET / POST /echo   /status/NNN   /slow?MILLISECONDS   /bytes?SIZE   /abort   Upgrade: echoes bytes
+ *   GET / POST /echo   /status/NNN   /slow?MILLISECONDS   /bytes?SIZE   /abort   Upgrade: websocketes bytes
  *
  * It sends its port once it listens, and its counts for each message that it gets over IPC.
  */
@@ -59,7 +59,7 @@ server.on('connection', (socket) => {
 });
 server.on('upgrade', (_request, socket: Socket, head) => {
   counts.responses[101] = (counts.responses[101] ?? 0) + 1;
-  socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   socket.write(head);
   socket.pipe(socket);
 });

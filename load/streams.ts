@@ -22,7 +22,7 @@ export async function echo(port: number, host: string, messages: number, pause: 
     arrived();
   });
   socket.on('close', arrived);
-  socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n`);
+  socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
   const until = async (done: () => boolean) => {
     while (!done() && !failed && !socket.destroyed) await once(socket, 'progress');
     return done();

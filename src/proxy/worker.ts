@@ -20,6 +20,11 @@ const flushInterval = 250;
 const lastWords = 1_000;
 /** A path may be as long as a head; in a line it would only make room for more of the same. */
 const longestPath = 1024;
+/** A name that DNS can hold is shorter (RFC 1035 2.3.4). */
+const longestName = 256;
+
+const shortened = (text: string, longest: number): string =>
+  text.length > longest ? `${text.slice(0, longest)}…` : text;
 
 class Worker {
   readonly #log: Log;
@@ -122,8 +127,11 @@ class Worker {
       lease: (key, want) => send({ type: 'lease', key, want }),
       release: (key, permits) => send({ type: 'release', key, permits }),
       error: ({ code, status, source }, app, instance, request, detail) =>
-        this.#log.warn({ code, source, status, app, instance, request, detail }, 'request failed'),
-      access: lines === null ? null : (entry: AccessEntry) => lines.info(shortened(entry)),
+        this.#log.warn(
+          { code, source, status, app, instance, request, detail: shortened(detail, longestName) },
+          'request failed',
+        ),
+      access: lines === null ? null : (entry: AccessEntry) => lines.info(bounded(entry)),
     };
   }
 
@@ -146,8 +154,16 @@ class Worker {
   }
 }
 
-function shortened(entry: AccessEntry): AccessEntry {
-  return entry.path.length > longestPath ? { ...entry, path: `${entry.path.slice(0, longestPath)}…` } : entry;
+/** A line has room for what a stranger chose, escaped, within one write that is never torn (4,096 bytes). */
+function bounded(entry: AccessEntry): AccessEntry {
+  const { path, host, method } = entry;
+  if (path.length <= longestPath && host.length <= longestName && method.length <= longestName) return entry;
+  return {
+    ...entry,
+    path: shortened(path, longestPath),
+    host: shortened(host, longestName),
+    method: shortened(method, longestName),
+  };
 }
 
 function send(message: FromWorker, sent: () => void = () => {}): void {

@@ -17,8 +17,8 @@ beforeAll(async () => {
 afterAll(() => instance.stop());
 
 const rawPort = 6000;
-const upgrade = get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n');
-const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
+const upgrade = get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n');
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 
 const cuts = async (edge: Edge) => sum(await edge.scrape(), 'fly_slot_drain_cut_count');
 

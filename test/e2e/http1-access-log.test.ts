@@ -108,10 +108,10 @@ test('an answer that broke off, and a client that left, are told', async () => {
 
 test('a tunnel is one line at its end, with the bytes that passed', async () => {
   const client = await rawClient(edge.port());
-  client.send(get('/tunnel', 'Connection: Upgrade\r\nUpgrade: x\r\n'));
+  client.send(get('/tunnel', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'));
   const peer = await instance.accept();
   await peer.through('/tunnel');
-  peer.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n12345');
+  peer.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n12345');
   const id = (await client.response()).fields['fly-request-id']!;
   client.send('123');
   await peer.through('123');
@@ -128,4 +128,14 @@ test('a very long path is cut in its line', async () => {
   peer.send(answer());
   const id = (await client.response()).fields['fly-request-id']!;
   expect(String((await line(id)).path).length).toBeLessThan(1100);
+});
+
+test('whatever a stranger sends, no line of either log is longer than a write that is never torn', async () => {
+  const long = 'q'.repeat(3500);
+  const client = await rawClient(edge.port());
+  client.send(request(long, `/"${'%22"'.repeat(900)}`, '', '', `${long}.test`));
+  const id = (await client.response()).fields['fly-request-id']!;
+  await line(id);
+  await until(() => edge.log.some(({ request }) => request === id), 'the error line');
+  for (const entry of [...edge.accessLog, ...edge.log]) expect(JSON.stringify(entry).length).toBeLessThan(4096);
 });

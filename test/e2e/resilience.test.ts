@@ -125,6 +125,8 @@ test('descriptors that run out are survived', async () => {
   refused.write(get());
   const [answer] = (await once(refused.setEncoding('latin1'), 'data')) as [string];
   expect(answer).toMatch(/^HTTP\/1\.1 503 .*exhausted: /s);
+  // Its descriptor is what is missing.
+  expect(answer).toMatch(/\r\nConnection: close\r\n/);
   for (const socket of held) socket.destroy();
   await until(() => descriptors(pid) < limit / 2, 'descriptors came back');
   const ledger = new Ledger();

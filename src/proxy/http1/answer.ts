@@ -190,7 +190,8 @@ export class Answer {
 
   sendError(error: EdgeError): void {
     const { route, id, method } = this.#asked;
-    this.#decideAfter(error.status !== 400);
+    // After a request that could not be read nothing is certain; out of descriptors, the client's is what is missing.
+    this.#decideAfter(error.status !== 400 && error !== errors.exhausted);
     this.#counted(error.status);
     this.#client.connection.send(errorAnswer(error, route, id, this.#connectionField(), method === 'HEAD'));
   }
