@@ -82,8 +82,9 @@ export class Service {
   pump(): void {
     if (this.#serving) return;
     this.#serving = true;
-    this.#serve();
     for (;;) {
+      // Again after each refusal: who is refused may come back at once, with his next request.
+      this.#serve();
       const hopeless = this.#waiting.find(({ tried }) => !this.#anyEligible(tried));
       if (hopeless === null) break;
       this.#waiting.next(hopeless).refused(errors.noInstance);

@@ -124,3 +124,22 @@ test('who was failed by all healthy instances is refused at once, and those behi
   expect(seek([upstreams[0]!]).error?.code).toBe('no_instance');
   expect([waiting.upstream, waiting.error]).toEqual([null, null]);
 });
+
+test('who comes while others are being refused is served in the same turn', () => {
+  const { seek, answer, service, upstreams } = made(2, 1, 1);
+  const [a, b] = upstreams as [Upstream, Upstream];
+  seek();
+  seek();
+  answer();
+  const waiting = seek([a]);
+  const behind = seek([a]);
+  let next: Request | null = null;
+  // The next request of the same connection.
+  waiting.refused = () => {
+    next = seek();
+  };
+  b.healthy = false;
+  service.release(a);
+  expect(behind.error?.code).toBe('no_instance');
+  expect(next!).toMatchObject({ upstream: a });
+});
