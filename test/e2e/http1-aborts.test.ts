@@ -106,14 +106,15 @@ describe.each(['FIN', 'RST'] as const)('an instance that ends with %s in the mid
     ['a body with length', 'Content-Length: 100\r\n', 'half'],
     ['a chunk', 'Transfer-Encoding: chunked\r\n', '10\r\nhalf'],
     ['a chunked body, between chunks', 'Transfer-Encoding: chunked\r\n', '4\r\nhalf\r\n'],
-    ['the trailers', 'Transfer-Encoding: chunked\r\n', '4\r\nhalf\r\n0\r\nX-A: '],
-  ])('of %s leaves a broken answer', async (_what, fields, part) => {
+    // This client has asked for no trailers; the end of the body waits for theirs, or the answer would look whole.
+    ['the trailers', 'Transfer-Encoding: chunked\r\n', '4\r\nhalf\r\n0\r\nX-A: ', '4\r\nhalf\r\n0\r\n'],
+  ])('of %s leaves a broken answer', async (_what, fields, part, passed = part) => {
     const watch = await edge.watch();
     client.send(get());
     const peer = await instance.accept();
     await peer.head();
     peer.send(`HTTP/1.1 200 OK\r\n${fields}\r\n${part}`);
-    await client.through(part);
+    await client.through(passed);
     leave(peer);
     await client.peerEnd();
     expect(client.text).toBe('');
