@@ -96,7 +96,8 @@ export interface ThinVolumes {
 export function thinVolumes(): (() => Promise<ThinVolumes>) | string {
   if (works('dmsetup', 'version') && works('modprobe', 'dm-thin-pool') && missingLvm() === null)
     return () => made(here);
-  const why = missingUserModeLinux();
+  // Its kernel has device-mapper in modules.
+  const why = missingUserModeLinux() ?? (works('insmod', '--version') ? null : 'there is no insmod (package kmod)');
   return why === null ? () => made(elsewhere) : `this kernel has no device-mapper, and ${why}`;
 }
 
