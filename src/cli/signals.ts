@@ -4,5 +4,5 @@
  */
 for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
 
-/** All that ask for an orderly end: SIGQUIT is what Ctrl-\\ sends, and what nginx takes for it. */
+/** All that ask for an orderly end: SIGQUIT is what Ctrl-\ sends, and what nginx takes for it. */
 export const endings = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;

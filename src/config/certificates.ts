@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { ipBytes, ipv4Text, ipv6Text } from '../proxy/listener/ip.ts';
+import { normalAddress } from '../proxy/listener/ip.ts';
 import type { EdgeFile } from './edge-file.ts';
 import { parseHostname } from './fields.ts';
 import type { CertificatePlan } from './plan.ts';
@@ -108,11 +108,6 @@ function addressesOf({ subjectAltName }: X509Certificate): string[] {
     ?.split(', ')
     .flatMap((entry) => (entry.startsWith('IP Address:') ? [entry.slice(11)] : []));
   return [...new Set((listed ?? []).flatMap((address) => normalAddress(address) ?? []))];
-}
-
-function normalAddress(address: string): string | undefined {
-  const bytes = ipBytes(address);
-  return bytes === null ? undefined : bytes.length === 4 ? ipv4Text(bytes, 0) : ipv6Text(bytes, 0);
 }
 
 /** Of two with keys of one kind, a client can't choose. */

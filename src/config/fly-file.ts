@@ -4,7 +4,6 @@ import { carriesHttp } from '../text/upgrade.ts';
 import * as f from './fields.ts';
 import { httpDefaults } from './limits.ts';
 import { nearest } from './nearest.ts';
-
 import type { TomlFile } from './toml.ts';
 
 /** The shape of fly.toml, as far as it describes traffic; other tools read the rest. */

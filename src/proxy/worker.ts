@@ -99,9 +99,7 @@ class Worker {
     this.#log.fatal({ err: error }, 'the worker failed');
     const timer = setTimeout(end, lastWords, 1);
     try {
-      const connections = this.#proxy.connections();
-      const counts = this.#recorder.collect();
-      send({ type: 'counts', flush: 0, counts, inFlight: this.#proxy.inFlight(), connections }, () => {
+      this.#sendCounts(0, () => {
         clearTimeout(timer);
         end(1);
       });
@@ -148,9 +146,12 @@ class Worker {
     });
   }
 
-  #sendCounts(flush: number): void {
+  #sendCounts(flush: number, sent?: () => void): void {
     const connections = (this.#connections = this.#proxy.connections());
-    send({ type: 'counts', flush, counts: this.#recorder.collect(), inFlight: this.#proxy.inFlight(), connections });
+    send(
+      { type: 'counts', flush, counts: this.#recorder.collect(), inFlight: this.#proxy.inFlight(), connections },
+      sent,
+    );
   }
 }
 

@@ -6,6 +6,7 @@
 import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname, isAbsolute } from 'node:path';
+import { internalFault } from './internal-fault.ts';
 import type { Status } from './status.ts';
 
 /** What each command answers when it succeeds. */
@@ -166,7 +167,7 @@ async function answer(line: string, handler: Handler): Promise<ControlResponse> 
   try {
     return await handler(request);
   } catch (error) {
-    return { ok: false, reason: `internal: ${(error as Error).message}` };
+    return { ok: false, reason: internalFault(error) };
   }
 }
 

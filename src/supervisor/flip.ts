@@ -7,6 +7,7 @@ import type { Log } from '../log/log.ts';
 import type { Restarted } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import type { Hub } from './hub.ts';
+import { internalFault } from './internal-fault.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
 import type { Slot } from './slot.ts';
 import { other, type Slots } from './slots.ts';
@@ -59,7 +60,7 @@ async function orFault(step: () => Promise<string | null>): Promise<string | nul
   try {
     return await step();
   } catch (error) {
-    return `internal: ${(error as Error).message}`;
+    return internalFault(error);
   }
 }
 

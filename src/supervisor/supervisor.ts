@@ -13,6 +13,7 @@ import { type FlipParts, flip } from './flip.ts';
 import { Handover } from './handover.ts';
 import { Hub } from './hub.ts';
 import { instancesOf } from './instances.ts';
+import { internalFault } from './internal-fault.ts';
 import { ListeningSockets } from './listening-sockets.ts';
 import type { Predecessor } from './predecessor.ts';
 import { ScrapeEndpoint } from './scrape-endpoint.ts';
@@ -37,8 +38,6 @@ export interface SupervisorOptions {
 const watchInterval = 1_000;
 const expireInterval = 60_000;
 const closeTimeout = 1_000;
-
-const internal = (error: Error | unknown): string => `internal: ${(error as Error).message}`;
 
 /** Beside this file in the sources as in the compiled package, with the same extension. */
 const defaultEntry = fileURLToPath(new URL(`../proxy/worker${extname(import.meta.url)}`, import.meta.url));
@@ -99,7 +98,7 @@ export class Supervisor implements Commands {
 
   /** Opens all sockets and starts the first slot. @returns null once it serves, else why it does not; then all is ended. */
   async start(): Promise<string | null> {
-    const fault = await this.#begin().catch(internal);
+    const fault = await this.#begin().catch(internalFault);
     if (fault !== null) {
       this.#close();
       return fault;
@@ -174,7 +173,7 @@ export class Supervisor implements Commands {
     } catch (error) {
       // Nothing that a command meets may end the edge.
       this.#parts.log.error({ err: error }, 'a command failed');
-      return { fault: internal(error) };
+      return { fault: internalFault(error) };
     }
   }
 

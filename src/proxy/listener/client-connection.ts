@@ -4,6 +4,7 @@ import { clock } from '../clock.ts';
 import type { EdgeSeries } from '../series.ts';
 import type { Swept } from '../sweep.ts';
 import type { TcpHandle } from './handle.ts';
+import { unmapped } from './ip.ts';
 import type { Endpoint } from './proxy-protocol.ts';
 import { type SocketOwner, TcpSocket } from './tcp-socket.ts';
 
@@ -91,7 +92,7 @@ export class ClientConnection implements SocketOwner, Swept {
 
   /** Where the client connected to: what a PROXY header towards the instance names. */
   localEnd(): Endpoint {
-    this.local ??= { address: this.tcp.localAddress ?? '0.0.0.0', port: this.tcp.localPort ?? 0 };
+    this.local ??= { address: unmapped(this.tcp.localAddress ?? '0.0.0.0'), port: this.tcp.localPort ?? 0 };
     return this.local;
   }
 
