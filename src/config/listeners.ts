@@ -31,8 +31,10 @@ export function listenersOf(owners: PortOwner[], address: string, local: Record<
             listeners.set(port, listener);
           }
           const conflict = conflictOf(listener, wire, app, owners);
-          if (conflict === null) listener.ports.push({ app, service, publicPort, ...settings });
-          else {
+          if (conflict === null) {
+            const localHttpsPort = local[settings.httpsPort] ?? settings.httpsPort;
+            listener.ports.push({ app, service, publicPort, localPort: port, localHttpsPort, ...settings });
+          } else {
             const named = port === publicPort ? `port ${port}` : `port ${publicPort} (here ${port})`;
             owner.toml.fail(at, `${named} ${conflict}`);
             break;

@@ -91,8 +91,12 @@ export interface PortPlan {
   /** PROXY header to the instance: 0 none, else its version. Never with `http`. */
   proxyProto: 0 | 1 | 2;
   forceHttps: boolean;
+  /** Where the edge listens for it here. */
+  localPort: number;
   /** Public port for force_https' Location, 443 unless another port of the app has http and tls. */
   httpsPort: number;
+  /** The same, where the edge listens here: for clients that came by `localPort`. */
+  localHttpsPort: number;
   tls: { alpn: string[]; versions: ('TLSv1.2' | 'TLSv1.3')[]; defaultSelfSigned: boolean };
   httpOptions: HttpOptions;
 }

@@ -11,7 +11,7 @@ export interface PortRequest {
   first: number;
   last: number;
   wire: Wire;
-  settings: Omit<PortPlan, 'app' | 'service' | 'publicPort'>;
+  settings: Omit<PortPlan, 'app' | 'service' | 'publicPort' | 'localPort' | 'localHttpsPort'>;
 }
 
 /** The ports of one app, service by service. */

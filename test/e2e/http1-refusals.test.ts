@@ -208,6 +208,23 @@ test.each(['HTTP/2.0', 'HTTP/0.9', 'HTTP/1.2'])('505 for %s', async (version) =>
   await watch.moved({ 'unnamed edge 505': 1, 'unnamed error version_unsupported': 1 });
 });
 
+test("force_https goes by Host's port: the mapped one for who came by the mapped one, else the public one", async () => {
+  const local = (port: number): number => edge.port(port);
+  for (const [host, where] of [
+    ['forced.test', 'https://forced.test/'],
+    ['forced.test:80', 'https://forced.test/'],
+    [`forced.test:${local(80)}`, `https://forced.test:${local(443)}/`],
+    ['forced.test:9', 'https://forced.test/'],
+    [`forced.test:${local(443)}`, 'https://forced.test/'],
+    ['elsewhere.test', 'https://elsewhere.test:8443/'],
+    [`elsewhere.test:${local(80)}`, `https://elsewhere.test:${local(8443)}/`],
+  ] as const) {
+    const client = await rawClient(edge.port());
+    client.send(request('GET', '/', '', '', host));
+    expect([host, (await client.response()).fields.location]).toEqual([host, where]);
+  }
+});
+
 test('force_https sends 301 with the same host, path and query', async () => {
   const watch = await edge.watch();
   client.send(request('GET', '/a?b=c', '', '', 'forced.test'));

@@ -430,4 +430,26 @@ describe('a PROXY header from a client', () => {
     client.end();
     await watch.moved({ 'error proxy_header': 1 });
   });
+
+  test('cut off by FIN or RST is an error, and a raw port counts it for its app', async () => {
+    const of = await start('127.0.0.0/8', 'required');
+    const watch = await of.watch();
+    const app = { app: 'v1' };
+    const before = await of.scrape();
+    for (const header of Object.values(told)) {
+      const client = (await rawClient(of.port(ports.v1))).send(header.slice(0, 20)).end();
+      expect(await client.peerEnd()).toBe('fin');
+    }
+    const reset = (await rawClient(of.port(ports.v1))).send(told.v1.slice(0, 5));
+    await until(async () => sum(await of.scrape(), 'fly_edge_data_in', app) >= 5 + 2 * 20, 'the bytes to be read');
+    reset.reset();
+    const nothing = (await rawClient(of.port(ports.v1))).end();
+    expect(await nothing.peerEnd()).toBe('fin');
+    await watch.moved({ 'error proxy_header': 3, 'edge connects': 4 });
+    const after = await of.scrape();
+    const moved = (name: string): number => sum(after, name, app) - sum(before, name, app);
+    expect(moved('fly_edge_tcp_connects_count')).toBe(4);
+    expect(moved('fly_edge_tcp_disconnects_count')).toBe(4);
+    expect(moved('fly_edge_error_count')).toBe(3);
+  });
 });

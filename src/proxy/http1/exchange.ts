@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import type { PortPlan } from '../../config/plan.ts';
+import { decimal } from '../../text/ascii.ts';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
@@ -350,10 +352,10 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     return this.#client.connection.trusted && believedProto(request) === 'https';
   }
 
-  #redirect(request: RequestHead, { port: { httpsPort } }: Route): void {
-    const port = httpsPort === 443 ? '' : `:${httpsPort}`;
+  #redirect(request: RequestHead, { port }: Route): void {
+    const https = redirectPort(request.authority.slice(request.sentHost.length + 1), port);
     const path = request.text.slice(request.pathStart, request.pathEnd);
-    this.#answer.sendRedirect(`https://${request.sentHost}${port}${path === '*' ? '/' : path}`);
+    this.#answer.sendRedirect(`https://${request.sentHost}${https}${path === '*' ? '/' : path}`);
     this.#end(null);
   }
 
@@ -401,4 +403,15 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     this.#opening = '';
     this.#intact = true;
   }
+}
+
+/**
+ * The port that `force_https` sends a client to. Host says by which way it came: by a port that `ports` maps, then the mapped
+ * one for https; by any other, or none, it knows public ports alone.
+ * @param came port of Host, '' for none
+ */
+function redirectPort(came: string, { publicPort, localPort, httpsPort, localHttpsPort }: PortPlan): string {
+  const mapped = localPort !== publicPort && decimal(came) === localPort;
+  const port = mapped ? localHttpsPort : httpsPort;
+  return port === 443 ? '' : `:${port}`;
 }

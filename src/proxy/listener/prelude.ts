@@ -36,7 +36,10 @@ export class Prelude implements Protocol {
     this.#required = proxyProtocol === 'required';
     this.#state = proxyProtocol === 'off' ? State.postgres : State.proxyHeader;
     connection.deadline = clock.now + context.limits.preludeTimeout;
-    if (this.#required && !connection.trusted) this.#refuse(errors.proxyHeader, 'not a trusted proxy');
+    // A raw port is one app's: its connections are known before they say a word.
+    if (listener.plan.wire === 'raw') connection.name(listener.only!.app.series);
+    if (connection.gone) this.#state = State.over;
+    else if (this.#required && !connection.trusted) this.#refuse(errors.proxyHeader, 'not a trusted proxy');
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {
@@ -110,12 +113,19 @@ export class Prelude implements Protocol {
   }
 
   onEnd(): void {
-    this.#connection.destroy();
+    if (this.#cutOff()) this.#refuse(errors.proxyHeader, 'cut off');
+    else this.#connection.destroy();
   }
 
   onDrain(): void {}
   onClose(): void {
+    if (this.#cutOff() && !this.#connection.cut) this.#failed(errors.proxyHeader, 'cut off');
     this.#state = State.over;
+  }
+
+  /** A header has begun and will not end. Who says nothing at all is a balancer's health check. */
+  #cutOff(): boolean {
+    return this.#state === State.proxyHeader && this.#bytes.length > 0;
   }
 
   expire(): void {
@@ -128,10 +138,14 @@ export class Prelude implements Protocol {
 
   #refuse(error: EdgeError, detail: string): void {
     this.#state = State.over;
+    this.#failed(error, detail);
+    Lingering.begin(this.#connection);
+  }
+
+  #failed(error: EdgeError, detail: string): void {
     const series = this.#listener.only?.app.series ?? this.#context.unnamed;
     if (this.#listener.only !== null) this.#connection.name(series);
     series.failed(error);
     this.#context.host.error(error, series.app, '', '', detail);
-    Lingering.begin(this.#connection);
   }
 }

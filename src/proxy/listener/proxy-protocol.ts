@@ -24,8 +24,13 @@ const text = Buffer.from('PROXY');
 const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 /** 2.1: the longest line, its CRLF included. */
 const maxLine = 107;
-/** 2.2 lets the sender write 64 KiB of TLVs, but also asks for less than an MSS: room for a client certificate's names. */
-const maxBinary = 4096;
+/**
+ * 2.2: the most bytes after the first 16. The sender may write 64 KiB of TLVs, but is also asked for less than an MSS: room
+ * for a client certificate's names.
+ */
+const maxBody = 4096;
+/** 2.2: the families and transports that there are; a receiver must drop what presents any other value. */
+const families = new Set([0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32]);
 
 /** `buf[0..end)` is what the connection has sent so far. Never throws; the result does not depend on how it was split. */
 export function parseProxyHeader(buf: Uint8Array, end: number): ProxyHeader {
@@ -79,10 +84,11 @@ function parseBinary(buf: Uint8Array, end: number): ProxyHeader {
     if ((buf[12] & 15) > 1) return refused('unknown command');
   }
   const local = (buf[12] & 15) === 0; // its family is ignored
-  if (end > 13 && !local && (buf[13] >> 4 > 3 || (buf[13] & 15) > 2)) return refused('unknown family');
+  if (end > 13 && !local && !families.has(buf[13])) return refused('unknown family');
   if (end < 16) return incomplete;
-  const length = 16 + ((buf[14] << 8) | buf[15]);
-  if (length > maxBinary) return refused('header too long');
+  const body = (buf[14] << 8) | buf[15];
+  if (body > maxBody) return refused('header too long');
+  const length = 16 + body;
   const size = local || (buf[13] & 15) !== 1 ? 0 : buf[13] >> 4 === 1 ? 4 : buf[13] >> 4 === 2 ? 16 : 0;
   if (size > 0 && length < 16 + 2 * size + 4) return refused('address block too short');
   if (end < length) return incomplete;

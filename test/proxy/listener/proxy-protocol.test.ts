@@ -87,7 +87,28 @@ describe('parseProxyHeader', () => {
     ['2: too short for IPv4', v2('21 11 000b'), 'address block too short'],
     ['2: too short for IPv6', v2('21 21 000c'), 'address block too short'],
     ['2: too long', v2('21 11 ffff'), 'header too long'],
+    ['2: a body of 4,097 bytes', v2('21 11 1001'), 'header too long'],
+    ['2: LOCAL, a body of 4,097 bytes', v2('20 00 1001'), 'header too long'],
   ])('refuses %s', (_, input, reason) => expect(parse(input)).toEqual({ state: 'refused', reason }));
+
+  it('2.2: takes the commands and families that there are, and refuses every other value', () => {
+    const known = [0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32];
+    const block = Buffer.alloc(216);
+    for (let command = 0; command < 16; command++) {
+      for (let family = 0; family < 256; family++) {
+        const head = Buffer.from([0x20 | command, family, 0, block.length]);
+        const taken = command === 0 || (command === 1 && known.includes(family));
+        const input = Buffer.concat([v2('').subarray(0, 12), head, block]);
+        expect([command, family, parse(input).state]).toEqual([command, family, taken ? 'header' : 'refused']);
+      }
+    }
+  });
+
+  it.each([4080, 4081, 4096])('2.2: takes a body of %i bytes', (length) => {
+    const head = Buffer.from([0x21, 0x11, length >> 8, length & 255]);
+    const input = Buffer.concat([v2('').subarray(0, 12), head, Buffer.alloc(length, 1)]);
+    expect(parse(input)).toMatchObject({ state: 'header', length: 16 + length, source: end('1.1.1.1', 257) });
+  });
 
   it('takes the longest line of the specification', () => {
     const address = Array(8).fill('ffff').join(':');
