@@ -99,6 +99,69 @@ describe.each(['FIN', 'RST'] as const)('a client that leaves with %s', (how) => 
   });
 });
 
+describe.each([
+  ['FIN', 'in its first packet', 4, ''],
+  ['RST', 'in its first packet', 4, ''],
+  ['FIN', 'with more in a second packet', 4, 'more'],
+  ['RST', 'with more in a second packet', 4, 'more'],
+  ['RST', 'that is longer than what is kept', 2_000_000, ''],
+] as const)('a client that leaves with %s in the middle of its body, %s', (how, _what, length, more) => {
+  test('while queued leaves the queue, and no instance ever sees it', async () => {
+    const watch = await edge.watch();
+    const text = get().replace('demo', 'one');
+    const first = await rawClient(edge.port());
+    first.send(text);
+    const peer = await instance.accept();
+    await peer.head();
+    client.send(request('POST', '/gone', 'Content-Length: 9000000\r\n', 'x'.repeat(length)).replace('demo', 'one'));
+    await until(async () => sum(await edge.scrape(), 'fly_edge_tcp_connects_count', { app: 'one' }) - connected >= 2);
+    if (more !== '') {
+      const before = sum(await edge.scrape(), 'fly_edge_data_in', { app: 'one' });
+      client.send(more);
+      await until(async () => sum(await edge.scrape(), 'fly_edge_data_in', { app: 'one' }) > before);
+    }
+    ends[how]();
+    await until(async () => sum(await edge.scrape(), 'fly_edge_tcp_disconnects_count', { app: 'one' }) > left);
+    expect(await concurrency()).toBe(1);
+    const third = await rawClient(edge.port());
+    third.send(text.replace('/', '/third'));
+    peer.send(answer('first'));
+    await first.response();
+    expect(await peer.head()).toMatch('GET /third');
+    peer.send(answer('third'));
+    expect((await third.response()).body).toBe('third');
+    first.end();
+    third.end();
+    await watch.moved({ 'edge 200': 2, 'app 200': 2, soft: 2, hard: 2 });
+  });
+
+  let connected = 0;
+  let left = 0;
+  beforeEach(async () => {
+    const page = await edge.scrape();
+    connected = sum(page, 'fly_edge_tcp_connects_count', { app: 'one' });
+    left = sum(page, 'fly_edge_tcp_disconnects_count', { app: 'one' });
+  });
+});
+
+test('a client that sends the rest of its body while it is queued, and FIN after it, gets its answer', async () => {
+  const text = get().replace('demo', 'one');
+  const first = await rawClient(edge.port());
+  first.send(text);
+  const peer = await instance.accept();
+  await peer.head();
+  client.send(request('POST', '/later', 'Transfer-Encoding: chunked\r\n', '4\r\nbo').replace('demo', 'one'));
+  client.send('dy\r\n0\r\n').send('\r\n').end();
+  peer.send(answer('first'));
+  await first.response();
+  const head = await peer.head();
+  expect(head).toMatch('POST /later');
+  expect(await peer.through('0\r\n\r\n')).toBe('4\r\nbody\r\n0\r\n\r\n');
+  peer.send(answer('late'));
+  expect((await client.response()).body).toBe('late');
+  first.end();
+});
+
 describe.each(['FIN', 'RST'] as const)('an instance that ends with %s in the middle', (how) => {
   const leave = (peer: RawSocket) => (how === 'FIN' ? peer.destroy() : peer.reset());
 

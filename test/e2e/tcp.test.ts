@@ -16,7 +16,7 @@ import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
-const ports = { raw: 6000, tls: 6001, v1: 6002, v2: 6003, dead: 6004, half: 6005 };
+const ports = { raw: 6000, tls: 6001, v1: 6002, v2: 6003, dead: 6004, half: 6005, full: 6006 };
 /** Nothing listens there. */
 const nowhere = 1;
 const signature = '\r\n\r\n\0\r\nQUIT\n';
@@ -43,6 +43,11 @@ beforeAll(async () => {
       {
         name: 'v2',
         fly: tcp(ports.v2, ['proxy_proto'], 'proxy_proto_options = { version = "v2" }'),
+        instances,
+      },
+      {
+        name: 'full',
+        fly: service({ port: ports.full, handlers: [], type: 'connections', soft: 1, hard: 1 }),
         instances,
       },
       { name: 'dead', fly: tcp(ports.dead), instances: [{ id: 'dd01', port: nowhere }] },
@@ -252,6 +257,28 @@ async function standstill(value: () => number): Promise<number> {
 function rss(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 }
+
+test.each(['', 'hello', 'x'.repeat(3_000_000)])(
+  'a client that resets while it waits for an instance is let go at once',
+  async (early) => {
+    const first = await rawClient(edge.port(ports.full));
+    const peer = await instance.accept();
+    const second = await rawClient(edge.port(ports.full));
+    second.send(early);
+    const count = async (what: string) => sum(await edge.scrape(), `fly_edge_tcp_${what}_count`, { app: 'full' });
+    await until(async () => (await count('connects')) - (await count('disconnects')) === 2);
+    second.reset();
+    await until(async () => (await count('connects')) - (await count('disconnects')) === 1);
+    const third = await rawClient(edge.port(ports.full));
+    third.send('third');
+    first.end();
+    peer.end();
+    const next = await instance.accept();
+    expect(await next.through('third')).toBe('third');
+    third.end();
+    next.end();
+  },
+);
 
 describe('instances that are down', () => {
   test('close the connection, with an error that is counted', async () => {

@@ -38,6 +38,9 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
+/** Of a request that waits for an instance, its head with what came of the body is kept up to about so much. */
+const mostKept = 64 * 1024;
+
 /**
  * One request and its answer, from the request's head to the answer's last byte: chooses an instance, retries,
  * relays the request's body, and ends both. One instance serves all of a connection.
@@ -67,8 +70,13 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   /** Body bytes of the client have nowhere to go at the moment. */
   get blocked(): boolean {
-    if (this.#state === State.seeking || this.#state === State.connecting) return true;
+    if (this.#unsent) return this.#opening.length >= mostKept;
     return this.#attempt.connection?.socket.stalled === true;
+  }
+
+  /** It has no instance yet: what comes is kept, so that the client's end is noticed while it waits. */
+  get #unsent(): boolean {
+    return this.#state === State.seeking || this.#state === State.connecting;
   }
 
   // ---- from the client ----
@@ -150,9 +158,15 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#fail(errors.contentTooLarge, '');
       return end;
     }
+    const { bytes, from, to } = passed;
+    if (this.#unsent) {
+      this.#opening += bytes.latin1Slice(from, to);
+      this.#client.connection.deadline = clock.now + limits.bodyIdleTimeout;
+      return bodyEnd;
+    }
     const connection = this.#attempt.connection!;
     this.#intact = false;
-    const { bytes, from, to } = passed;
+    this.#opening = '';
     if (to > from) connection.socket.sendBytes(bytes, from, to);
     if (this.#state === State.waiting) connection.deadline = clock.now + limits.responseTimeout;
     else if (connection.deadline !== Number.POSITIVE_INFINITY) {
@@ -166,7 +180,6 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   /** The client's connection is gone. */
   clientClosed(): void {
     if (this.#state === State.idle || this.#state === State.tunnel) return;
-    if (this.#state === State.seeking) this.#asked.route!.service.forget(this);
     this.#leaveInstance(false);
     this.#end(errors.clientGone);
   }
@@ -184,7 +197,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   clientExpired(): void {
     const { limits } = this.#context;
     const connection = this.#client.connection;
-    const waitsForBody = !this.request.done && !this.blocked;
+    const waitsForBody = !this.request.done && !this.#unsent && !this.blocked;
     const waitsForReader = this.#state === State.responding && connection.stalled;
     const patience = this.#client.halfClosed ? limits.halfCloseTimeout : limits.bodyIdleTimeout;
     if (this.#client.halfClosed || waitsForBody || waitsForReader) {
@@ -313,8 +326,9 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   // ---- ends ----
 
-  /** The instance has no more to do with this request. */
+  /** The instance, or the queue for one, has no more to do with this request. */
   #leaveInstance(reusable: boolean, now = performance.now()): void {
+    if (this.#state === State.seeking) this.#asked.route!.service.forget(this);
     if (this.#attempt.upstream === null) return;
     this.#answer.forgetHead();
     this.#attempt.leave(this.#asked.route!.service, reusable, this.#context, now);

@@ -178,6 +178,7 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   sample(): void {
+    if (this.paused) this.tcp.probe();
     const bytesIn = this.tcp.bytesIn;
     const bytesOut = this.tcp.bytesOut;
     if (bytesIn === this.#seenIn && bytesOut === this.#seenOut) return;

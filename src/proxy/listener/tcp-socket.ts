@@ -23,6 +23,8 @@ const shared = Buffer.allocUnsafeSlow(64 * 1024);
 /** What is written passes through this one, which is replaced when the kernel did not take it all at once. */
 let outgoing = Buffer.allocUnsafeSlow(shared.length);
 
+const nothing = Buffer.alloc(0);
+
 /** Characters that a socket keeps for the end of a turn, at most: a client may pipeline without end. */
 const mostKept = 16 * 1024;
 
@@ -149,6 +151,12 @@ export class TcpSocket extends net.Socket {
     buffer.copy(bytes, 0, start, end);
     if (this.#written(this.handle!.writeBuffer(null, bytes), outgoing)) return;
     outgoing = Buffer.allocUnsafeSlow(shared.length);
+  }
+
+  /** Whether the peer has sent RST: who does not read learns it from a write only, be it one of nothing. */
+  probe(): void {
+    if (this.#mayWrite() && this.handle!.writeQueueSize === 0)
+      this.#written(this.handle!.writeBuffer(null, nothing), null);
   }
 
   /** FIN, after all that was written. */

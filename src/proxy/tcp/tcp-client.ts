@@ -13,6 +13,9 @@ import { Tunnel } from './tunnel.ts';
 const State = { seeking: 'seeking', connecting: 'connecting', over: 'over' } as const;
 type State = (typeof State)[keyof typeof State];
 
+/** Bytes that are kept of a client that waits; more wait in the kernel. */
+const mostKept = 64 * 1024;
+
 /** A raw connection (or what TLS carries) until it has an instance; then it is a tunnel. */
 export class TcpClient implements Protocol, Seeker, UpstreamUser {
   tried: Upstream[] | null = null;
@@ -43,7 +46,14 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   /** After it is the connection's protocol. */
   begin(): void {
     this.#connection.name(this.#route.app.series);
-    if (!this.#connection.gone) this.#route.service.seek(this);
+    if (this.#connection.gone) return;
+    this.#route.service.seek(this);
+    // Only who reads learns that the client has left.
+    if (this.#state !== State.over && this.#hasRoom) this.#connection.resume();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#early === null || this.#early.length < mostKept;
   }
 
   assigned(upstream: Upstream): void {
@@ -73,9 +83,12 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
       service.release(upstream);
       if (error !== null) this.#report(error, '');
     });
-    if (this.#early !== null) tunnel.onBytes(this.#early, 0, this.#early.length);
+    const early = this.#early;
+    this.#early = null;
+    const more = early === null || tunnel.onBytes(early, 0, early.length);
     if (this.#ended) tunnel.onEnd();
-    connection.resume();
+    if (more) connection.resume();
+    else connection.pause();
   }
 
   upstreamClosed(error: EdgeError | null, detail: string): void {
@@ -97,7 +110,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   onBytes(buffer: Buffer, start: number, end: number): boolean {
     const bytes = Buffer.from(buffer.subarray(start, end));
     this.#early = this.#early === null ? bytes : Buffer.concat([this.#early, bytes]);
-    return false;
+    return this.#hasRoom;
   }
 
   onEnd(): void {
