@@ -5,7 +5,8 @@ import type { Cell, Series, Store } from './merge.ts';
 
 export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
-const pieceSize = 64 * 1024;
+/** Characters of a string that a page is written in. */
+export const pieceSize = 64 * 1024;
 
 const escapeHelp = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 

@@ -7,8 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
 import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
-import { contentType, type PageScope, render } from './exposition.ts';
+import { contentType, type PageScope, pieceSize, render } from './exposition.ts';
 import type { Store } from './merge.ts';
+import { Places } from './places.ts';
 import { createScraperServer } from './scraper-server.ts';
 
 export interface ScrapeOptions {
@@ -22,7 +23,7 @@ export interface ScrapeOptions {
   /** What follows the proxy's series, in the same format. @param scope undefined on the whole page. */
   append: (scope: PageScope | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
-  discover: (self: string | null) => TargetGroup[];
+  discover: (self: string | null) => Iterable<TargetGroup>;
   /** Milliseconds until a page must have been taken. */
   pageTimeout?: number;
   /** Answers what belongs to the live page. @returns whether it did. */
@@ -31,8 +32,7 @@ export interface ScrapeOptions {
   forward?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-/** A page of a large edge is tens of MB while it is written: more at once than a few scrapers need is a mistake. */
-const maxScrapes = 8;
+const places = { ofAddress: 8, ofAll: 16, longestWait: 3_000 };
 /** Scrapers hold one connection each. */
 const maxConnections = 128;
 /** Longer than any scraper waits. One that takes a byte now and then would hold its place for ever. */
@@ -43,9 +43,7 @@ type Route = (request: IncomingMessage, response: ServerResponse, query: URLSear
 /** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]`, `/sd`, `/healthz` and the page. */
 export function createScrapeServer(options: ScrapeOptions): Server {
   const routes: Record<string, Route> = {
-    '/metrics': scrapeRoute(options),
-    '/sd': ({ headers }, response) =>
-      send(response, 200, 'application/json', JSON.stringify(options.discover(hostPort(headers.host)))),
+    ...largeRoutes(options),
     '/healthz': (_request, response) =>
       options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
   };
@@ -70,39 +68,62 @@ export function createScrapeServer(options: ScrapeOptions): Server {
   return server;
 }
 
-function scrapeRoute(options: ScrapeOptions): Route {
-  const { store, scopeOf, beforeScrape, append, pageTimeout = defaultPageTimeout } = options;
-  let scrapes = 0;
-  return async (request, response, query) => {
+/** Those whose answers are as large as the edge: they share its places. */
+function largeRoutes(options: ScrapeOptions): Record<string, Route> {
+  const { store, scopeOf, beforeScrape, append, discover, pageTimeout = defaultPageTimeout } = options;
+  const taken = new Places(places);
+
+  const scrape: Route = async (request, response, query) => {
     const org = query.get('org');
     const scope = org === null ? undefined : scopeOf(org);
     if (org !== null && scope === undefined) return line(response, 404, 'unknown organization');
-    const gzip = acceptsGzip(request.headers['accept-encoding']);
-    const headers = {
-      'Content-Type': contentType,
-      Vary: 'Accept-Encoding',
-      ...(gzip && { 'Content-Encoding': 'gzip' }),
-    };
-    if (request.method === 'HEAD') return void response.writeHead(200, headers).end();
-    if (scrapes >= maxScrapes) return line(response, 503, 'too many scrapes at once');
-    scrapes += 1;
-    try {
+    await answer(request, response, contentType, async () => {
       await beforeScrape();
-      // Another process may have taken over meanwhile: the values here stand still.
-      if (options.forward?.(request, response)) return;
-      const page = Readable.from(pieces(render(store, scope), await append(scope)));
-      response.writeHead(200, headers);
-      const signal = AbortSignal.timeout(pageTimeout);
-      if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response, { signal });
-      else await pipeline(page, response, { signal });
-    } finally {
-      scrapes -= 1;
-    }
+      return pieces(render(store, scope), await append(scope));
+    });
   };
+  const sd: Route = (request, response) =>
+    answer(request, response, 'application/json', async () => pieces(json(discover(hostPort(request.headers.host)))));
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    type: string,
+    make: () => Promise<AsyncIterable<string>>,
+  ): Promise<void> {
+    const gzip = acceptsGzip(request.headers['accept-encoding']);
+    const headers = { 'Content-Type': type, Vary: 'Accept-Encoding', ...(gzip && { 'Content-Encoding': 'gzip' }) };
+    if (request.method === 'HEAD') return void response.writeHead(200, headers).end();
+    if (!(await taken.take(response))) return line(response, 503, 'too many scrapes at once');
+    const page = Readable.from(await make(), { highWaterMark: 1 });
+    // Another process may have taken over meanwhile: the values here stand still.
+    if (options.forward?.(request, response)) return;
+    response.writeHead(200, headers);
+    // A pipeline has seven of its own, and Node warns of more than ten.
+    response.setMaxListeners(20);
+    const signal = AbortSignal.timeout(pageTimeout);
+    if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response, { signal });
+    else await pipeline(page, response, { signal });
+  }
+  return { '/metrics': scrape, '/sd': sd };
+}
+
+/** A list in JSON, in pieces. */
+function* json(list: Iterable<unknown>): Generator<string> {
+  let piece = '[';
+  let first = true;
+  for (const each of list) {
+    piece += `${first ? '' : ','}${JSON.stringify(each)}`;
+    first = false;
+    if (piece.length < pieceSize) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}]`;
 }
 
 /** Lets the event loop turn after each piece: workers' messages do not wait for a large page. */
-async function* pieces(page: Iterable<string>, appended: string): AsyncGenerator<string> {
+async function* pieces(page: Iterable<string>, appended = ''): AsyncGenerator<string> {
   for (const piece of page) {
     yield piece;
     await setImmediate();

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { boundConnections } from './connections.ts';
 
 const requestTimeout = 5_000;
 /** A scraper that reads nothing for so long gives its place back. */
@@ -14,7 +15,7 @@ const maxHeaderSize = 8192;
 export function createScraperServer(maxConnections: number): Server {
   const headersTimeout = requestTimeout;
   const server = createServer({ headersTimeout, requestTimeout, connectionsCheckingInterval, maxHeaderSize });
-  server.maxConnections = maxConnections;
+  boundConnections(server, maxConnections);
   server.timeout = idleTimeout;
   return server;
 }

@@ -3,7 +3,7 @@ import { Agent, type IncomingHttpHeaders, request, type Server } from 'node:http
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { M } from '../../src/metrics/catalogue.ts';
 import { createScrapeServer, type ScrapeOptions } from '../../src/metrics/scrape.ts';
 import { pageRoute } from '../../src/page/serve.ts';
@@ -50,8 +50,14 @@ interface Answer {
   body: Buffer;
 }
 
-async function get(port: number, path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
-  const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: new Agent() }).end();
+async function get(
+  port: number,
+  path: string,
+  method = 'GET',
+  headers: Record<string, string> = {},
+  localAddress = '127.0.0.1',
+): Promise<Answer> {
+  const sent = request({ host: '127.0.0.1', port, path, method, headers, localAddress, agent: new Agent() }).end();
   const [response] = await once(sent, 'response');
   const chunks: Buffer[] = await response.toArray();
   return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
@@ -168,6 +174,43 @@ test('more than eight scrapes at once are refused until one has ended', async ()
   gate.resolve();
   expect((await Promise.all(scrapes)).map(({ status }) => status)).toEqual(Array(8).fill(200));
   expect((await get(port, '/metrics')).status).toBe(200);
+});
+
+/** Asks for a page and reads nothing of it but its first bytes. */
+async function unread(port: number, path: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await once(socket, 'readable');
+}
+
+test.each(['/metrics', '/sd'])(
+  'eight scrapers that do not read %s keep the next one waiting, and no longer',
+  async (path) => {
+    const targets = Array.from({ length: 200_000 }, () => ({ targets: ['127.0.0.1:9100'], labels: { org: 'a' } }));
+    const port = await start({ store: appsStore(3000), discover: () => targets });
+    for (let i = 0; i < 8; i++) await unread(port, path);
+    expect((await get(port, path)).status).toBe(200);
+  },
+);
+
+test('one address cannot hold all places', async () => {
+  const gate = Promise.withResolvers<void>();
+  const waiting = Promise.withResolvers<void>();
+  let begun = 0;
+  const port = await start({
+    beforeScrape: async () => {
+      begun += 1;
+      if (begun === 8) waiting.resolve();
+      if (begun <= 8) await gate.promise;
+    },
+  });
+  const scrapes = Array.from({ length: 8 }, () => get(port, '/metrics'));
+  await waiting.promise;
+  expect((await get(port, '/metrics', 'GET', {}, '127.0.0.2')).status).toBe(200);
+  gate.resolve();
+  expect((await Promise.all(scrapes)).map(({ status }) => status)).toEqual(Array(8).fill(200));
 });
 
 test('scrapers that leave in the middle give their places back', async () => {
