@@ -1,7 +1,7 @@
 import type { LoadedApp } from './apps.ts';
 import { covers } from './certificates.ts';
 import type { AppPlan, Plan } from './plan.ts';
-import type { TomlFile } from './toml.ts';
+import type { Path, TomlFile } from './toml.ts';
 
 /** Warns of what is well formed, but hardly meant: mostly what no client could ever reach. */
 export function advise(apps: LoadedApp[], plan: Plan, toml: TomlFile): void {
@@ -17,12 +17,14 @@ export function advise(apps: LoadedApp[], plan: Plan, toml: TomlFile): void {
   }
   if (apps.length === 0) toml.warn([], 'no app: write an [[apps]] table for each');
   for (const [i, app] of apps.entries()) adviseOnApp(app, i, plan, toml);
+  adviseOnCertificates(apps, plan, toml);
 }
 
 function adviseOnApp({ plan: app, index, owner }: LoadedApp, number: number, plan: Plan, toml: TomlFile): void {
   const warn = (message: string): void => toml.warn(['apps', index, 'config'], `app "${app.name}" ${message}`);
   const listeners = plan.listeners.filter(({ ports }) => ports.some((port) => port.app === number));
-  if (listeners.length === 0) warn('has no ports: write a service in its fly.toml');
+  // Its fly.toml's warning tells of what it has over udp.
+  if (listeners.length === 0 && !owner.udp) warn('has no ports: write a service in its fly.toml');
   if (listeners.some(({ wire }) => wire !== 'raw') && app.hostnames.length === 0) {
     warn('has no hostnames, so that no request can find it: write hostnames');
   }
@@ -30,18 +32,29 @@ function adviseOnApp({ plan: app, index, owner }: LoadedApp, number: number, pla
     if (upstreams.length > 0 || owner.services[i].length === 0) continue;
     warn(`has no instance for internal_port ${internalPort}: write [[apps.instances]]`);
   }
-  warnOfSharedPort(app, index, toml);
+  const open = app.services.filter((_, i) => owner.services[i].length > 0);
+  warnOfSharedPort({ ...app, services: open }, index, toml);
+}
 
-  const needsCertificate = listeners.some(
-    ({ wire, ports }) =>
-      (wire === 'tls' || wire === 'pg_tls') && ports.some((port) => port.app === number && !port.tls.defaultSelfSigned),
-  );
-  if (!needsCertificate) return;
-  for (const [i, hostname] of app.hostnames.entries()) {
-    if (hostname === '*' || plan.certificates.some((certificate) => covers(certificate, hostname))) continue;
-    const write = 'add one to [[certificates]], or default_self_signed = true to tls_options';
-    toml.warn(['apps', index, 'hostnames', i], `no certificate is for ${hostname}, its handshakes will fail: ${write}`);
-  }
+/** One line for all: a configuration for http alone has many, and they are all meant. */
+function adviseOnCertificates(apps: LoadedApp[], plan: Plan, toml: TomlFile): void {
+  const bare = apps.flatMap(({ plan: app, index }, number) => {
+    const needed = plan.listeners.some(
+      ({ wire, ports }) =>
+        (wire === 'tls' || wire === 'pg_tls') &&
+        ports.some((port) => port.app === number && !port.tls.defaultSelfSigned),
+    );
+    if (!needed) return [];
+    const names = app.hostnames.map((name, i): [name: string, at: Path] => [name, ['apps', index, 'hostnames', i]]);
+    return names.filter(
+      ([name]) => name !== '*' && !plan.certificates.some((certificate) => covers(certificate, name)),
+    );
+  });
+  if (bare.length === 0) return;
+  const names = bare.slice(0, 3).map(([name]) => name);
+  const more = bare.length > names.length ? ` and ${bare.length - names.length} more` : '';
+  const message = `no certificate is for ${names.join(', ')}${more}, handshakes there will fail: add one to [[certificates]], or default_self_signed = true to tls_options`;
+  toml.warn(bare[0][1], message);
 }
 
 /** A port with an instance's address is for all services that it backs, also for those that other ports are meant for. */

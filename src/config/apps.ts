@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { check } from './check.ts';
 import type { EdgeFile } from './edge-file.ts';
-import { flyFile, flyStandIns, warnOfMisspelt } from './fly-file.ts';
+import { flyFile, flyStandIns, machineKeys, metricsOf, warnOfOthers } from './fly-file.ts';
+import { rewriteForms } from './fly-forms.ts';
 import { instancesOf, upstreamsOf } from './instances.ts';
 import type { PortOwner } from './listeners.ts';
 import type { AppPlan } from './plan.ts';
@@ -50,9 +51,9 @@ async function readFly(config: string, index: number, edge: TomlFile): Promise<T
 }
 
 function appOf(row: EdgeFile['apps'][number], index: number, toml: TomlFile, edge: TomlFile): LoadedApp {
-  warnOfMisspelt(toml);
-  toml.asArray('metrics');
-  const { value: fly } = check(flyFile, toml, { unknown: 'warning', standIns: flyStandIns });
+  warnOfOthers(toml);
+  rewriteForms(toml);
+  const { value: fly } = check(flyFile, toml, { unknown: 'warning', ignored: machineKeys, standIns: flyStandIns });
   const services = servicesOf(fly, toml);
   const groups = Object.keys(fly.processes);
   for (const { at, processes } of [
@@ -77,7 +78,9 @@ function appOf(row: EdgeFile['apps'][number], index: number, toml: TomlFile, edg
       upstreams: upstreamsOf(`${fly.app}/${i}`, service, instances),
     })),
     instances: instances.map(({ address: { host }, ...instance }) => ({ ...instance, host })),
-    metrics: fly.metrics,
+    metrics: metricsOf(fly),
   };
-  return { plan, index, owner: { name: fly.app, toml, services: portsOf(services, toml) } };
+  const udp = fly.services.some(({ protocol }) => protocol === 'udp');
+  const owner = { name: fly.app, toml, udp, keys: services.map(({ key }) => key), services: portsOf(services, toml) };
+  return { plan, index, owner };
 }

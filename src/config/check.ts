@@ -6,21 +6,21 @@ type Issue = z.core.$ZodIssue;
 
 /**
  * The file's values in the form that `schema` gives them. Each issue becomes a fault at its place (or, for an unknown
- * key with `unknown: 'warning'`, a warning), and what is faulty is taken out of the file, so that the rest is checked
+ * key with `unknown: 'warning'`, a warning; for one of `ignored`, nothing), and what is faulty is taken out of the file, so that the rest is checked
  * too and all faults are told at once. `standIns` take the place of required keys at the top that are faulty.
  * `faulty` names the keys at the top under which something was taken out.
  */
 export function check<S extends z.ZodType>(
   schema: S,
   toml: TomlFile,
-  options: { unknown: 'fault' | 'warning'; standIns: Record<string, unknown> },
+  options: { unknown: 'fault' | 'warning'; ignored?: ReadonlySet<string>; standIns: Record<string, unknown> },
 ): { value: z.output<S>; faulty: Set<PropertyKey> } {
   const faulty = new Set<PropertyKey>();
   let result = schema.safeParse(toml.value);
   for (let round = 0; !result.success; round++) {
     const { issues } = result.error;
     // From the second round on, issues follow from what was taken out.
-    if (round === 0) for (const issue of issues) report(issue, toml, options.unknown);
+    if (round === 0) for (const issue of issues) report(issue, toml, options);
     for (const path of toTakeOut(issues, toml)) {
       const key = path[0] as string;
       faulty.add(key);
@@ -32,7 +32,9 @@ export function check<S extends z.ZodType>(
   return { value: result.data, faulty };
 }
 
-function report(issue: Issue, toml: TomlFile, unknown: 'fault' | 'warning'): void {
+type Unknown = { unknown: 'fault' | 'warning'; ignored?: ReadonlySet<string> };
+
+function report(issue: Issue, toml: TomlFile, unknown: Unknown): void {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) reportUnknown([...path, key], issue.message.split(' '), toml, unknown);
@@ -44,11 +46,11 @@ function report(issue: Issue, toml: TomlFile, unknown: 'fault' | 'warning'): voi
   }
 }
 
-function reportUnknown(path: Path, known: string[], toml: TomlFile, unknown: 'fault' | 'warning'): void {
+function reportUnknown(path: Path, known: string[], toml: TomlFile, options: Unknown): void {
   const key = String(path.at(-1));
-  if (unknown === 'fault') {
+  if (options.unknown === 'fault') {
     toml.failKey(path, `unknown key "${key}": ${suggestion(key, known)}`);
-  } else {
+  } else if (!options.ignored?.has(key)) {
     const near = nearest(key, known);
     toml.warnOfKey(
       path,

@@ -25,6 +25,21 @@ export function formatFault(fault: Fault): string {
   return `${where}: ${fault.message}`;
 }
 
+/** All of one file in one, at the place of the first; the others' lines are told. */
+export function inOneLine(faults: readonly Fault[]): Fault[] {
+  const lines = new Map<string, Set<number>>();
+  for (const { message, line } of faults) lines.set(message, (lines.get(message) ?? new Set()).add(line));
+  const [first] = faults;
+  if (first === undefined) return [];
+  const messages = [...lines].map(([message, set]) => {
+    const others = [...set].filter((line) => line !== first.line);
+    if (others.length === 0) return message;
+    const where = `line${others.length === 1 ? '' : 's'} ${others.join(', ')}`;
+    return set.has(first.line) ? `${message} (also ${where})` : `${where}: ${message}`;
+  });
+  return [{ ...first, message: messages.join('; ') }];
+}
+
 /** In reading order, file by file as first met; what was found twice is told once. */
 export function inReadingOrder(faults: Fault[]): Fault[] {
   const unique = new Map(faults.map((fault) => [formatFault(fault), fault]));

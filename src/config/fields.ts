@@ -2,7 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { normalHost } from '../text/authority.ts';
 import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
-import { longestDelay, parseDuration } from './duration.ts';
+import { longestDelay, parseDuration, parseGoDuration } from './duration.ts';
 
 /**
  * The kinds of values that both files are made of. Each takes or has one instruction, what to write, which is the
@@ -47,18 +47,21 @@ export function oneOf<const T extends readonly [string, ...string[]]>(values: T)
   return z.enum(values, { error: () => `one of ${values.map((value) => `"${value}"`).join(', ')}` });
 }
 
-const atLeast = (least: number) => (text: string) => {
-  const value = parseDuration(text);
+const atLeast = (least: number, parse: (text: string) => number | undefined) => (text: string) => {
+  const value = parse(text);
   return value !== undefined && value >= least ? value : undefined;
 };
 
-export const duration = parsed('a duration such as "250ms", "30s", "5m" or "1h"', atLeast(1));
+export const duration = parsed('a duration such as "250ms", "30s", "5m" or "1h"', atLeast(1, parseDuration));
 
-/** A check's time: a duration, or an integer of milliseconds. */
+/** A check's time: a duration as Go writes it, or an integer of milliseconds. */
 export function checkTime(least: 0 | 1) {
   const instruction = 'a duration such as "15s", or an integer of milliseconds';
   return z.union(
-    [z.int(instruction).min(least, instruction).max(longestDelay, instruction), parsed(instruction, atLeast(least))],
+    [
+      z.int(instruction).min(least, instruction).max(longestDelay, instruction),
+      parsed(instruction, atLeast(least, parseGoDuration)),
+    ],
     instruction,
   );
 }

@@ -1,6 +1,6 @@
 import { type Address, formatAddress } from './address.ts';
 import type { Origin } from './fault.ts';
-import type { ListenerPlan } from './plan.ts';
+import type { ListenerPlan, PortPlan } from './plan.ts';
 import type { PortRequest } from './ports.ts';
 import type { TomlFile } from './toml.ts';
 
@@ -8,6 +8,10 @@ import type { TomlFile } from './toml.ts';
 export interface PortOwner {
   name: string;
   toml: TomlFile;
+  /** It has services over UDP, too. */
+  udp: boolean;
+  /** Of each service: see `Service.key`. */
+  keys: string[];
   services: PortRequest[][];
 }
 
@@ -30,12 +34,19 @@ export function listenersOf(owners: PortOwner[], address: string, local: Record<
             listener = { key, address, port, wire, ports: [], origin: owner.toml.origin(at) };
             listeners.set(port, listener);
           }
-          const conflict = conflictOf(listener, wire, app, owners);
+          const named = port === publicPort ? `port ${port}` : `port ${publicPort} (here ${port})`;
+          const twin = listener.wire === wire ? listener.ports.find((other) => other.app === app) : undefined;
+          if (twin !== undefined && owner.keys[twin.service] !== owner.keys[service]) {
+            // flyctl takes two services that differ and a port of both; the platform keeps the first.
+            const line = lineOf(twin, owner);
+            owner.toml.warn(at, `${named} is already served by the service of line ${line}: it is left out here`);
+            continue;
+          }
+          const conflict = twin === undefined ? conflictOf(listener, wire, owners) : toldTwice(twin, owner);
           if (conflict === null) {
             const localHttpsPort = local[settings.httpsPort] ?? settings.httpsPort;
             listener.ports.push({ app, service, publicPort, localPort: port, localHttpsPort, ...settings });
           } else {
-            const named = port === publicPort ? `port ${port}` : `port ${publicPort} (here ${port})`;
             owner.toml.fail(at, `${named} ${conflict}`);
             break;
           }
@@ -46,19 +57,23 @@ export function listenersOf(owners: PortOwner[], address: string, local: Record<
   return [...listeners.values()];
 }
 
+/** Where a port is listed. */
+function lineOf({ service, publicPort }: PortPlan, { toml, services }: PortOwner): number {
+  return toml.origin(services[service].find(({ first, last }) => first <= publicPort && publicPort <= last)!.at).line;
+}
+
+const toldTwice = (twin: PortPlan, owner: PortOwner): string =>
+  `is listed twice by app "${owner.name}", first at ${owner.toml.file}:${lineOf(twin, owner)}: write it once`;
+
 /** Why a listener can't be this app's too; null when it can. */
 function conflictOf(
   listener: ListenerPlan & { origin: Origin },
   wire: ListenerPlan['wire'],
-  app: number,
   owners: PortOwner[],
 ): string | null {
   const { file, line } = listener.origin;
   if (listener.wire !== wire) {
     return `is for ${told(wire)} here, but for ${told(listener.wire)} at ${file}:${line}: write another port`;
-  }
-  if (listener.ports.some((port) => port.app === app)) {
-    return `is listed twice by app "${owners[app].name}", first at ${file}:${line}: write it once`;
   }
   if (wire !== 'raw' || listener.ports.length === 0) return null;
   const first = owners[listener.ports[0].app].name;

@@ -8,7 +8,7 @@ import { certificatesOf } from './certificates.ts';
 import { check } from './check.ts';
 import { crossCheck } from './cross-check.ts';
 import { type EdgeFile, edgeFile, edgeStandIns } from './edge-file.ts';
-import { type Findings, inReadingOrder } from './fault.ts';
+import { type Fault, type Findings, inOneLine, inReadingOrder } from './fault.ts';
 import { limitNames, limits, snakeCase } from './limits.ts';
 import { listenersOf } from './listeners.ts';
 import type { GatewayPlan, Limits, Plan, SlotsPlan } from './plan.ts';
@@ -31,8 +31,14 @@ export async function loadPlan(file: string): Promise<Loaded> {
   return {
     plan: findings.faults.length === 0 ? plan : null,
     faults: inReadingOrder(findings.faults),
-    warnings: inReadingOrder(findings.warnings),
+    warnings: warningsOf(findings, file),
   };
+}
+
+/** What a fly.toml says to others is no fault of its own, and there may be many of them: a line for each file. */
+function warningsOf({ warnings }: Findings, edge: string): Fault[] {
+  const byFile = Map.groupBy(inReadingOrder(warnings), ({ file }) => file);
+  return [...byFile].flatMap(([file, all]) => (file === edge ? all : inOneLine(all)));
 }
 
 async function readEdge(file: string, findings: Findings): Promise<TomlFile | null> {

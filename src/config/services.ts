@@ -6,6 +6,8 @@ import type { Path, TomlFile } from './toml.ts';
 /** A service of fly.toml in one form, whether `[http_service]` or `[[services]]`, and where it stands. */
 export interface Service {
   at: Path;
+  /** Equal for two services that flyctl takes for one that is written twice. */
+  key: string;
   internalPort: number;
   processes: string[];
   concurrency: ServicePlan['concurrency'];
@@ -48,6 +50,7 @@ export function servicesOf(fly: FlyFile, toml: TomlFile): Service[] {
     }
     services.push({
       at,
+      key: keyOf(service, toml.at([...at, 'protocol']) ?? ''),
       ...common(service, at, toml),
       checks: [...service.tcp_checks.map(tcpCheck), ...service.http_checks.map(httpCheck)],
       ports: service.ports.flatMap((port, j) => numbered(port, [...at, 'ports', j], toml)),
@@ -68,8 +71,9 @@ function fromHttpService(service: NonNullable<FlyFile['http_service']>, toml: To
   });
   return {
     at,
+    key: keyOf(service, 'tcp'),
     ...common(service, at, toml),
-    checks: service.checks.map(httpCheck),
+    checks: [...service.tcp_checks.map(tcpCheck), ...service.checks.map(httpCheck)],
     ports: [
       port(80, { handlers: ['http'], force_https }),
       port(443, { handlers: ['http', 'tls'], force_https: false }),
@@ -77,15 +81,27 @@ function fromHttpService(service: NonNullable<FlyFile['http_service']>, toml: To
   };
 }
 
+function keyOf(
+  { processes, internal_port }: Pick<FlyService, 'processes' | 'internal_port'>,
+  protocol: unknown,
+): string {
+  const groups = processes.length === 0 ? ['app'] : processes.toSorted();
+  return JSON.stringify([groups, protocol, internal_port]);
+}
+
 function common(
-  service: Pick<FlyService, 'internal_port' | 'processes' | 'concurrency'>,
+  service: Pick<FlyService, 'internal_port' | 'processes' | 'concurrency' | 'script_checks'>,
   at: Path,
   toml: TomlFile,
 ): Pick<Service, 'internalPort' | 'processes' | 'concurrency'> {
+  const scripts = service.script_checks;
+  if (Array.isArray(scripts) ? scripts.length > 0 : scripts !== undefined) {
+    toml.warnOfKey([...at, 'script_checks'], 'script_checks are not run here: write tcp_checks or http checks');
+  }
   const { type, soft_limit, hard_limit } = service.concurrency;
-  const hard = hard_limit ?? null;
+  const hard = hard_limit || null;
   // A hard limit alone may be below the default of the soft one.
-  const soft = soft_limit ?? Math.min(20, hard ?? 20);
+  const soft = soft_limit || Math.min(20, hard ?? 20);
   if (hard !== null && hard < soft) {
     const message = `hard_limit ${hard} is below soft_limit ${soft}: write ${soft} or more, or a lower soft_limit`;
     toml.fail([...at, 'concurrency', 'hard_limit'], message);

@@ -72,23 +72,56 @@ export class TomlFile {
   remove(path: Path): void {
     const last = path.at(-1)!;
     const parent = this.at(path.slice(0, -1));
-    const { children } = this.#find(path.slice(0, -1));
-    if (Array.isArray(parent) && Array.isArray(children)) {
-      parent.splice(Number(last), 1);
-      children.splice(Number(last), 1);
-    } else if (!Array.isArray(children)) {
-      delete (parent as Record<PropertyKey, unknown>)[last];
-      children.delete(last);
-    }
+    const children = this.#place(path.slice(0, -1))?.children;
+    if (Array.isArray(parent)) parent.splice(Number(last), 1);
+    else delete (parent as Record<PropertyKey, unknown>)[last];
+    if (Array.isArray(children)) children.splice(Number(last), 1);
+    else children?.delete(last);
   }
 
   /** `[key]` is read as `[[key]]`. */
-  asArray(key: string): void {
-    const value = this.value[key];
-    const place = this.#find([key]);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
-    this.value[key] = [value];
-    (this.#root.children as Map<PropertyKey, Place>).set(key, { ...place, children: [place] });
+  asArray(path: Path): void {
+    const value = this.at(path);
+    const place = this.#place(path);
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || place === undefined) return;
+    this.#put(path, [value], { ...place, children: [place] });
+  }
+
+  /** The value at `path` becomes a table of what stands at the paths of `entries`; of what is missing there, `none`. */
+  asTable(path: Path, entries: readonly [key: string, from: Path][], none: unknown): void {
+    const place = this.#place(path);
+    if (place === undefined) return;
+    const table: Table = Object.create(null);
+    const children = new Map<PropertyKey, Place>();
+    for (const [key, from] of entries) {
+      table[key] = this.at(from) ?? none;
+      children.set(key, this.#find(from));
+    }
+    this.#put(path, table, { ...place, children });
+  }
+
+  /** A key at the top, unless the other one is there as well. */
+  rename(from: string, to: string): void {
+    const place = this.#place([from]);
+    if (place === undefined || Object.hasOwn(this.value, to)) return;
+    this.#put([to], this.value[from], place);
+    this.remove([from]);
+  }
+
+  #put(path: Path, value: unknown, place: Place): void {
+    const last = path.at(-1)!;
+    (this.at(path.slice(0, -1)) as Record<PropertyKey, unknown>)[last] = value;
+    const siblings = this.#find(path.slice(0, -1)).children;
+    if (Array.isArray(siblings)) siblings[Number(last)] = place;
+    else siblings.set(last, place);
+  }
+
+  /** Where exactly `path` stands. */
+  #place(path: Path): Place | undefined {
+    return path.reduce<Place | undefined>(
+      (place, part) => (Array.isArray(place?.children) ? place.children[Number(part)] : place?.children.get(part)),
+      this.#root,
+    );
   }
 
   #find(path: Path): Place {

@@ -13,10 +13,11 @@ const [configuration, sample] = await Promise.all(
 /** `apps.instances.id` and so on: every key of a schema, without the tables themselves. */
 function keysOf(schema: z.core.$ZodType, prefix = ''): string[] {
   const { def } = schema as z.ZodType & {
-    def: { innerType?: z.core.$ZodType; element?: z.core.$ZodType; shape?: object };
+    def: { innerType?: z.core.$ZodType; element?: z.core.$ZodType; out?: z.core.$ZodType; shape?: object };
   };
   if (def.innerType !== undefined) return keysOf(def.innerType, prefix);
   if (def.element !== undefined && hasShape(def.element)) return keysOf(def.element, prefix);
+  if (def.out !== undefined && hasShape(def.out)) return keysOf(def.out, prefix);
   if (def.shape === undefined) return [prefix];
   return Object.entries(def.shape).flatMap(([key, value]) => keysOf(value, prefix === '' ? key : `${prefix}.${key}`));
 }
@@ -26,7 +27,8 @@ const hasShape = (schema: z.core.$ZodType): boolean => 'shape' in schema._zod.de
 const [edgeSection, flySection] = configuration.split('## fly.toml');
 const edgeKeys = keysOf(edgeFile).map((key) => key.replace(/^limits\./, ''));
 /** As the documentation names them: under headings for services, ports, checks and metrics. */
-const section = /^(services\.(ports|tcp_checks|http_checks)|http_service\.checks|http_service|services|metrics)\./;
+const section =
+  /^(services\.(ports|tcp_checks|http_checks)|http_service\.(checks|tcp_checks)|http_service|services|metrics)\./;
 const flyKeys = new Set(keysOf(flyFile).map((key) => key.replace(section, '')));
 
 test.each(edgeKeys)("docs/configuration.md explains edge.toml's %s", (key) => {

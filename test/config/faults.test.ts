@@ -184,7 +184,34 @@ const flyFaults: Case[] = [
   ['a fly.toml without app', { ...configuration({}), 'fly.toml': '»[http_service]' }, 'app is missing'],
   ['an app name of the wrong form', { ...configuration({}), 'fly.toml': 'app = »"My App"' }, 'app is "My App"'],
   ['a service that is no table', configuration({ fly: 'http_service = »8080' }), 'http_service is 8080: write a table'],
-  ['a port that is a string', service('internal_port = »"8080"'), 'internal_port is "8080": write a port'],
+  ['a port that is a name', service('internal_port = »"http"'), 'internal_port is "http": write a port'],
+  ['a port with a blank', service('internal_port = »" 8080"'), 'internal_port is " 8080": write a port'],
+  ['limits in one string with a blank', service('concurrency = »"12, 23"'), 'write a table with the keys type'],
+  [
+    'limits in one string, the wrong way round',
+    service('concurrency = »"23,12"'),
+    'hard_limit 12 is below soft_limit 23',
+  ],
+  [
+    "a header's value in a list of headers",
+    service('[[services.http_checks]]\nheaders = [{ name = "X-A", value = "b" }, { name = "X-B", value = »"a\\nb" }]'),
+    'X-B is "a\\nb": write a header value of printable ASCII',
+  ],
+  [
+    "a header's name in a list of headers",
+    service('[[services.http_checks]]\nheaders = [{ name = "X-A", value = "b" }, { name = "X B", »value = "c" }]'),
+    '"X B" is no key here',
+  ],
+  [
+    'a check in single brackets',
+    configuration({ fly: '[http_service]\n[http_service.checks]\ninterval = »"15"' }),
+    'interval is "15": write a duration such as "15s"',
+  ],
+  [
+    'metrics of old files',
+    configuration({ fly: '[experimental]\nmetrics_port = »"9x"' }),
+    'metrics_port is "9x": write a port',
+  ],
   ['a protocol', service('protocol = »"sctp"'), 'one of "tcp", "udp"'],
   ['a concurrency type', service('concurrency.type = »"request"'), 'one of "connections", "requests"'],
   [

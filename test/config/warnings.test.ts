@@ -9,16 +9,11 @@ const service = (more: string): Files => configuration({ fly: `${plainService}${
 const warnings: Case[] = [
   ['a misspelt section of fly.toml', service('[»servces]'), 'key "servces" is ignored: did you mean "services"?'],
   [
-    'keys that other tools read, in a section that we read',
-    configuration({ fly: '[http_service]\ntls_options.default_self_signed = true\n»auto_stop_machines = true' }),
-    'key "auto_stop_machines" is not supported and ignored',
-  ],
-  [
     'a misspelt key',
     service('»force_htps = true'),
     'force_htps" is not supported and ignored: did you mean "force_https"?',
   ],
-  ['an unknown key of a check', service('[[services.tcp_checks]]\n»restart_limit = 0'), 'restart_limit'],
+  ['an unknown key of a check', service('[[services.tcp_checks]]\n»retries = 0'), 'retries'],
   [
     'edge_http',
     configuration({ fly: '[[services]]\n[[services.ports]]\nport = 80\nhandlers = [»"edge_http"]' }),
@@ -32,6 +27,18 @@ const warnings: Case[] = [
       fly: '[http_service]\ntls_options = { alpn = [»"h2", "http/1.1"], default_self_signed = true }',
     }),
     'h2 comes later: http/1.1 is offered',
+  ],
+  [
+    'host names without certificate, of two apps, in one line',
+    {
+      ...configuration({
+        app: 'hostnames = [»"a.test", "b.test", "*"]',
+        end: '[[apps]]\nconfig = "b.toml"\nhostnames = ["c.test", "d.test", "e.test"]\n[[apps.instances]]\nid = "1b"\naddress = "127.0.0.1:3000"',
+        fly: '[http_service]',
+      }),
+      'b.toml': 'app = "b"\n[http_service]',
+    },
+    'no certificate is for a.test, b.test, c.test and 2 more, handshakes there will fail',
   ],
   ['a service over udp', service('[[services]]\nprotocol = »"udp"'), 'udp is not served here'],
   ['force_https without https', service('force_https = »true'), 'no port of this app has the handlers tls and http'],
@@ -125,8 +132,8 @@ test('sections and keys that other tools read pass in silence', async () => {
     type = "tcp"
     [[vm]]
     size = "shared-cpu-1x"
-    [[statics]]
-    guest_path = "/public"
+    [[services.http_checks]]
+    restart_limit = 0
     [experimental]
     auto_rollback = true`;
   const { faults, warnings } = await load(configuration({ fly }));
