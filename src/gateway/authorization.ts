@@ -2,6 +2,9 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '../log/log.ts';
+import type { Seldom } from '../log/seldom.ts';
+import { readChain } from '../proxy/listener/forwarded-for.ts';
+import { normalAddress } from '../proxy/listener/ip.ts';
 import type { TrustedPeers } from '../proxy/listener/trusted.ts';
 import type { Attempts } from '../tokens/attempts.ts';
 import type { Authorizer } from '../tokens/authorizer.ts';
@@ -11,26 +14,50 @@ export interface AuthorizationOptions {
   authorizer: Pick<Authorizer, 'check'>;
   attempts: Pick<Attempts, 'allowed' | 'failed'>;
   trusted: TrustedPeers;
+  /** Whether their `Fly-Client-IP` is believed. */
+  flyClientIp: boolean;
   log: Log;
+  /** Of lines about files that can't be read. */
+  seldom: Seldom;
 }
 
-/** @returns null when the request may ask for this organisation. The answer never tells which organisations there are. */
+/**
+ * What a token with its discharges may take to check, in signatures, when it comes from an address that has failed too often. Far
+ * more than people's tokens do, and a millisecond.
+ */
+const fewSignatures = 256;
+
+/**
+ * Failures are limited, and tokens that are good are not: behind one address there may be many.
+ * @returns null when the request may ask for this organisation. The answer never tells which organisations there are.
+ */
 export function authorize(request: IncomingMessage, org: string, options: AuthorizationOptions): Refusal | null {
-  const { authorizer, attempts, trusted, log } = options;
-  const address = addressOf(request, trusted);
-  if (!attempts.allowed(address)) return tooMany;
-  const decision = authorizer.check(request.headers.authorization, org);
+  const { authorizer, attempts, log, seldom } = options;
+  const address = clientOf(request, options);
+  const allowed = attempts.allowed(address);
+  const decision = authorizer.check(request.headers.authorization, org, allowed ? undefined : fewSignatures);
   if (decision.ok) return null;
-  attempts.failed(address);
-  log.warn({ address, org, status: decision.status, reason: decision.reason }, 'a query was not authorized');
-  return decision.status === 401 ? unknown : forbidden;
+  const { status, reason } = decision;
+  if (status === 503) {
+    const leftOut = seldom.due();
+    if (leftOut !== null) log.error({ reason, leftOut }, 'queries are not answered');
+    return unreadable;
+  }
+  if (allowed) {
+    attempts.failed(address);
+    log.warn({ address, org, status, reason }, 'a query was not authorized');
+  }
+  if (status === 403) return forbidden;
+  return allowed ? unknown : tooMany;
 }
 
-/** Behind an edge of ours, the client is who it says: it lets no client's own `Fly-Client-IP` pass. */
-function addressOf({ socket, headers }: IncomingMessage, trusted: TrustedPeers): string {
+/** Who asks, as the edge tells it too: by the word of a trusted proxy, where one is in front. */
+function clientOf({ socket, headers }: IncomingMessage, { trusted, flyClientIp }: AuthorizationOptions): string {
   const peer = socket.remoteAddress ?? '';
-  const told = headers['fly-client-ip'];
-  return trusted.has(peer) && typeof told === 'string' ? told : peer;
+  if (!trusted.has(peer)) return peer;
+  // Node joins repeated fields: then this one is no address.
+  const told = flyClientIp ? normalAddress(String(headers['fly-client-ip'] ?? '')) : null;
+  return told ?? readChain(String(headers['x-forwarded-for'] ?? ''), peer, trusted).client;
 }
 
 const unknown = refusal(401, 'unauthorized', 'send Authorization: Bearer TOKEN, with a token that is good', {
@@ -39,4 +66,7 @@ const unknown = refusal(401, 'unauthorized', 'send Authorization: Bearer TOKEN, 
 const forbidden = refusal(403, 'unauthorized', 'this token does not allow to read this organization');
 const tooMany = refusal(429, 'unauthorized', 'too many attempts without a good token: wait a minute', {
   'Retry-After': '60',
+});
+const unreadable = refusal(503, 'unavailable', 'tokens cannot be checked at the moment: try again later', {
+  'Retry-After': '10',
 });

@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { GatewayPlan } from '../config/plan.ts';
+import { Seldom } from '../log/seldom.ts';
 import { acceptsGzip } from '../metrics/encoding.ts';
 import { pageRoute } from '../page/serve.ts';
 import { type AuthorizationOptions, authorize } from './authorization.ts';
@@ -17,7 +18,7 @@ import type { GatewaySeries } from './series.ts';
 import type { Suspects, Verdict } from './suspects.ts';
 
 /** What edge.toml says of queries. A request is answered by those that held when it came. */
-export interface Settings extends Pick<AuthorizationOptions, 'authorizer' | 'trusted'> {
+export interface Settings extends Pick<AuthorizationOptions, 'authorizer' | 'trusted' | 'flyClientIp'> {
   plan: GatewayPlan;
   /** By slug. */
   organizations: ReadonlyMap<string, Organization>;
@@ -48,6 +49,7 @@ export class Gateway {
   readonly #places = new Places();
   readonly #client = new EngineClient();
   readonly #page = pageRoute('query');
+  readonly #seldom = new Seldom();
 
   constructor(settings: Settings, options: GatewayOptions) {
     this.#settings = settings;
@@ -99,7 +101,7 @@ export class Gateway {
     const settings = this.#settings;
     const { limits } = settings.plan;
     if (request.method !== 'GET' && request.method !== 'POST') return notAllowed;
-    const unauthorized = authorize(request, org, { ...this.#options, ...settings });
+    const unauthorized = authorize(request, org, { ...this.#options, ...settings, seldom: this.#seldom });
     if (unauthorized !== null) return unauthorized;
     const organization = settings.organizations.get(org)!;
     const parameters = await readParameters(request, endpoint, limits.requestSize);

@@ -116,6 +116,7 @@ function settingsOf({ gateway, organizations, trustedProxies }: ServedPlan): Set
       clock: Date.now,
     }),
     trusted: new TrustedPeers(trustedProxies.cidrs),
+    flyClientIp: trustedProxies.flyClientIp,
   };
 }
 

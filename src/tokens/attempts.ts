@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { ipBytes, ipv4Text } from '../proxy/listener/ip.ts';
 
 export interface AttemptsOptions {
   /** Failures that an address may have at once. */
@@ -30,7 +30,7 @@ export class Attempts {
     this.#clock = clock;
   }
 
-  /** False: to be answered 429, without looking at the token. */
+  /** False: one more failure is answered 429. What is no failure is never limited. */
   allowed(address: string): boolean {
     return this.#debt(block(address), this.#clock()) <= this.#forgive * (this.#burst - 1);
   }
@@ -57,19 +57,15 @@ export class Attempts {
   }
 }
 
-/** The IPv4 address, or the first 64 bits of the IPv6 one. */
+/** An address in whatever spelling: the IPv4 one, or the first 64 bits of the IPv6 one. */
 function block(address: string): string {
-  if (!isIPv6(address)) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return mapped[1];
-  const [left, right] = address.toLowerCase().split('%')[0].split('::');
-  const groups = left === '' ? [] : left.split(':');
-  // An IPv4 tail stands for two groups.
-  const after = right === undefined || right === '' ? 0 : right.split(':').length + (right.includes('.') ? 1 : 0);
-  while (right !== undefined && groups.length < 8 - after) groups.push('0');
-  if (right) groups.push(...right.split(':'));
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
+  const bytes = ipBytes(address);
+  if (bytes === null) return address;
+  if (bytes.length === 4) return ipv4Text(bytes, 0);
+  // IPv4 as a dual-stack socket has it (RFC 4291 2.5.5.2), or as a translator in front of IPv6 servers does (RFC 6052 2.1).
+  const prefix = bytes.toString('hex', 0, 12);
+  return prefix === mapped || prefix === translated ? ipv4Text(bytes, 12) : bytes.toString('hex', 0, 8);
 }
+
+const mapped = '00000000000000000000ffff';
+const translated = '0064ff9b0000000000000000';

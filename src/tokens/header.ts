@@ -1,39 +1,47 @@
-import { type Macaroon, packMacaroon, parseMacaroon } from './macaroon.ts';
+import { type Head, headOf, type Macaroon, packMacaroon, parseMacaroon } from './macaroon.ts';
 
 /** Longer headers are refused unread: it is as much as Node takes for a whole head. */
 const longest = 16_384;
-/** A token and its discharges are a few; each costs some signatures to check. */
+/** A token and its discharges are a few. */
 const most = 32;
 
 export type Tokens = { ok: true; tokens: Macaroon[] } | { ok: false; reason: string };
 
+/** By how they begin: why none of the tokens need be read, or null. */
+export type Pointless = (heads: Head[]) => string | null;
+
 /**
  * The tokens of an `Authorization` header: `Bearer` or `FlyV1`, then `fm2_…` once or several times with commas.
  * Schemes are case-insensitive (RFC 9110 11.1). What can't be read is passed over: the others may still allow.
+ * @param pointless reading a token takes a hundred times as long as reading its beginning.
  */
-export function parseAuthorization(header: string | undefined): Tokens {
+export function parseAuthorization(header: string | undefined, pointless?: Pointless): Tokens {
   if (header === undefined) return { ok: false, reason: 'no Authorization header' };
   if (header.length > longest) return { ok: false, reason: `Authorization header of more than ${longest} bytes` };
   const list = /^(?:bearer|flyv1) +(\S+)$/i.exec(header)?.[1];
-  return list === undefined ? { ok: false, reason: 'neither Bearer nor FlyV1' } : parseTokens(list);
+  return list === undefined ? { ok: false, reason: 'neither Bearer nor FlyV1' } : parseTokens(list, pointless);
 }
 
 /** The tokens of a list with commas. */
-export function parseTokens(list: string): Tokens {
+export function parseTokens(list: string, pointless: Pointless = () => null): Tokens {
   const items = list.split(',', most + 1);
   if (items.length > most) return { ok: false, reason: `more than ${most} tokens` };
-  const tokens = items.map(parseToken).filter((token) => token !== undefined);
+  const texts = items.map(bytesOf).filter((bytes) => bytes !== undefined);
+  const heads = texts.map(headOf).filter((head) => head !== undefined);
+  const reason = heads.length === 0 ? 'no readable token' : pointless(heads);
+  if (reason !== null) return { ok: false, reason };
+  const tokens = texts.map(parseMacaroon).filter((token) => token !== undefined);
   return tokens.length === 0 ? { ok: false, reason: 'no readable token' } : { ok: true, tokens };
 }
 
 const prefix = 'fm2_';
 
-function parseToken(text: string): Macaroon | undefined {
+function bytesOf(text: string): Buffer | undefined {
   if (!text.startsWith(prefix)) return undefined;
   const base64 = text.slice(prefix.length);
   const bytes = Buffer.from(base64, 'base64');
   // Buffer reads past what base64 does not have, and unused bits: only the one spelling of these bytes will do.
-  return bytes.toString('base64') === base64 ? parseMacaroon(bytes) : undefined;
+  return bytes.toString('base64') === base64 ? bytes : undefined;
 }
 
 /** `fm2_…` */

@@ -1,17 +1,21 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { decode, encode, isInteger, type Value } from './msgpack.ts';
+import { beginning, decode, encode, isInteger, type Value } from './msgpack.ts';
 
 /**
  * A token of Fly's public format: msgpack `[nonce, location, caveats, tail]`. The tail is the end of a chain of
  * HMAC-SHA256: whoever has a token can add a caveat, nobody can take one away.
  */
-export interface Macaroon {
-  nonce: Nonce;
-  /** Who issued it. Not signed: a hint where to look for the key. */
-  location: string;
+export interface Macaroon extends Head {
   caveats: Caveat[];
   /** 32 bytes. The secret part: whoever knows it has the token. */
   tail: Uint8Array;
+}
+
+/** What tells whether a token is one of ours, before anything else of it is read. */
+export interface Head {
+  nonce: Nonce;
+  /** Who issued it. Not signed: a hint where to look for the key. */
+  location: string;
 }
 
 export interface Nonce {
@@ -43,6 +47,13 @@ export function parseMacaroon(bytes: Uint8Array): Macaroon | undefined {
   return { nonce, location, caveats, tail };
 }
 
+/** How the token in these bytes begins; undefined when they are none. The rest may be anything. */
+export function headOf(bytes: Uint8Array): Head | undefined {
+  const [first, location] = beginning(bytes, 4, 2) ?? [];
+  const nonce = first === undefined ? undefined : nonceOf(first);
+  return nonce === undefined || typeof location !== 'string' ? undefined : { nonce, location };
+}
+
 function nonceOf(value: Value): Nonce | undefined {
   if (!Array.isArray(value)) return undefined;
   const [kid, rnd, proof] = value;
@@ -70,7 +81,7 @@ export function packMacaroon({ nonce, location, caveats, tail }: Macaroon): Buff
 const fieldsOf = ({ kid, rnd, proof }: Nonce): Value[] => (proof === undefined ? [kid, rnd] : [kid, rnd, proof]);
 
 /** What tells tokens apart, the same in all that were made from one by adding caveats: 32 hex digits. */
-export const nonceText = ({ nonce }: Macaroon): string => Buffer.from(nonce.rnd).toString('hex');
+export const nonceText = ({ nonce }: Head): string => Buffer.from(nonce.rnd).toString('hex');
 
 /** A new token, signed with a root key. */
 export function mint(

@@ -23,18 +23,43 @@ export function decode(bytes: Uint8Array): Value | undefined {
   }
 }
 
+/** Values that are read before anybody knows whether it is worth it. */
+const mostAtFirst = 16;
+
+/**
+ * The first items of an array of `length` that these bytes begin with; undefined when they don't. What follows is not looked
+ * at, and the items need not be canonical: this is for telling cheaply whether `decode` is worth its time.
+ */
+export function beginning(bytes: Uint8Array, length: number, count: number): Value[] | undefined {
+  try {
+    return new Reader(bytes, mostAtFirst).items(length, count);
+  } catch (error) {
+    if (error instanceof Unreadable) return undefined;
+    throw error;
+  }
+}
+
 class Unreadable extends Error {}
 
 class Reader {
   readonly #bytes: Buffer;
   #at = 0;
+  #left: number;
 
-  constructor(bytes: Uint8Array) {
+  /** @param most values that are read, those in arrays and maps among them. */
+  constructor(bytes: Uint8Array, most = Number.POSITIVE_INFINITY) {
+    this.#left = most;
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** @param length at most 15. */
+  items(length: number, count: number): Value[] {
+    if (this.#unsigned(1) !== (0x90 | length)) throw new Unreadable();
+    return this.#array(count, 0);
+  }
+
   value(depth: number): Value {
-    if (depth > deepest) throw new Unreadable();
+    if (depth > deepest || --this.#left < 0) throw new Unreadable();
     const tag = this.#unsigned(1);
     if (tag < 0x80) return tag;
     if (tag < 0x90) return this.#map(tag & 0x0f, depth);

@@ -3,6 +3,11 @@ import { type Access, caveatType, judge } from './caveats.ts';
 import { type Caveat, chain, type Macaroon } from './macaroon.ts';
 import { thirdPartyOf, unseal } from './third-party.ts';
 
+/** Signatures that may still be made to check what a stranger sent. */
+export interface Effort {
+  signatures: number;
+}
+
 export type Verified =
   | { ok: true; caveats: Caveat[] }
   /** `reason` is for logs. */
@@ -11,8 +16,16 @@ export type Verified =
 /**
  * Whether the token was signed with this key, and discharged by some of `discharges` where a third party must be.
  * The caveats to judge are its own and those of the discharges, without the third-party ones, which hold.
+ * @param effort what is left of it; each token takes one for itself and one for each caveat.
  */
-export function verify(macaroon: Macaroon, key: Uint8Array, discharges: Macaroon[]): Verified {
+export function verify(
+  macaroon: Macaroon,
+  key: Uint8Array,
+  discharges: Macaroon[],
+  effort: Effort = { signatures: Infinity },
+): Verified {
+  effort.signatures -= 1 + macaroon.caveats.length;
+  if (effort.signatures < 0) return { ok: false, reason: 'too many signatures to check' };
   const { before, tail } = chain(macaroon, key);
   if (!same(tail, macaroon.tail)) return { ok: false, reason: 'wrong signature' };
   const caveats: Caveat[] = [];
@@ -21,7 +34,7 @@ export function verify(macaroon: Macaroon, key: Uint8Array, discharges: Macaroon
       caveats.push(caveat);
       continue;
     }
-    const discharged = discharge(caveat, before[i], discharges);
+    const discharged = discharge(caveat, before[i], discharges, effort);
     if (!discharged.ok) return discharged;
     caveats.push(...discharged.caveats);
   }
@@ -29,15 +42,15 @@ export function verify(macaroon: Macaroon, key: Uint8Array, discharges: Macaroon
 }
 
 /** The first discharge with this ticket that verifies. A discharge that itself needs one is refused, as Fly does. */
-function discharge(caveat: Caveat, mac: Uint8Array, discharges: Macaroon[]): Verified {
+function discharge(caveat: Caveat, mac: Uint8Array, discharges: Macaroon[], effort: Effort): Verified {
   const party = thirdPartyOf(caveat);
   const key = party && unseal(mac, party.verifierKey);
   if (party === undefined || key === undefined) return { ok: false, reason: 'unreadable third-party caveat' };
   for (const each of discharges) {
     // The location is not signed: without this rule a discharge could be spelled in many ways.
     if (each.location !== party.location || !same(each.nonce.kid, party.ticket)) continue;
-    const verified = verify(each, key, []);
-    if (verified.ok) return verified;
+    const verified = verify(each, key, [], effort);
+    if (verified.ok || effort.signatures < 0) return verified;
   }
   return { ok: false, reason: 'no discharge for its third-party caveat' };
 }

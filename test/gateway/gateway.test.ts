@@ -189,13 +189,36 @@ test('failed attempts count for the address, and only a trusted proxy says which
     failed: (a: string) => void failed.push(a),
   };
   const bad = { authorization: 'Bearer bad' };
-  const direct = await testGateway({ attempts });
-  await direct.get(`${base}/query?query=up`, { ...bad, 'fly-client-ip': '192.0.2.1' });
-  const behind = await testGateway({ attempts, trusted: ['127.0.0.0/8'] });
-  await behind.get(`${base}/query?query=up`, { ...bad, 'fly-client-ip': '192.0.2.1' });
-  expect(failed).toEqual(['127.0.0.1', '192.0.2.1']);
-  const answer = await behind.get(`${base}/query?query=up`, { 'fly-client-ip': '192.0.2.9' });
+  const trusted = ['127.0.0.0/8', '10.0.0.0/8'];
+  const claims = { 'x-forwarded-for': '192.0.2.8, 192.0.2.1, 10.0.0.1', 'fly-client-ip': '192.0.2.2' };
+  const asked = async (options: Parameters<typeof testGateway>[0], headers: Record<string, string>) => {
+    const gateway = await testGateway({ ...options, attempts });
+    await gateway.get(`${base}/query?query=up`, { ...bad, ...headers });
+    return failed.pop();
+  };
+  expect(await asked({}, claims)).toBe('127.0.0.1');
+  expect(await asked({ flyClientIp: true }, claims)).toBe('127.0.0.1');
+  expect(await asked({ trusted }, claims)).toBe('192.0.2.1');
+  expect(await asked({ trusted, flyClientIp: true }, claims)).toBe('192.0.2.2');
+  // What is no address, or several, is nobody.
+  expect(await asked({ trusted, flyClientIp: true }, { 'fly-client-ip': 'x'.repeat(8000) })).toBe('127.0.0.1');
+  expect(await asked({ trusted, flyClientIp: true }, { 'fly-client-ip': '192.0.2.2, 192.0.2.3' })).toBe('127.0.0.1');
+  expect(await asked({ trusted }, { 'x-forwarded-for': `x, ${'y'.repeat(8000)}` })).toBe('127.0.0.1');
+  const behind = await testGateway({ attempts, trusted });
+  const answer = await behind.get(`${base}/query?query=up`, { ...bad, 'x-forwarded-for': '192.0.2.9' });
   expect([answer.status, answer.headers['retry-after']]).toEqual([429, '60']);
+});
+
+test('who may not is limited, and logged no more; who may is not, whatever others at the address do', async () => {
+  const failed: string[] = [];
+  const gateway = await testGateway({ attempts: { allowed: () => false, failed: (a) => void failed.push(a) } });
+  const status = async (org: string, authorization: string) =>
+    (await gateway.get(`/prometheus/${org}/api/v1/query?query=up`, { authorization })).status;
+  expect(await status('alpha', 'Bearer bad')).toBe(429);
+  expect(await status('beta', 'Bearer alpha')).toBe(403);
+  expect(await status('alpha', 'Bearer alpha')).toBe(200);
+  expect(await status('alpha', 'Bearer bad')).toBe(429);
+  expect([failed, gateway.lines]).toEqual([[], []]);
 });
 
 describe('answers', () => {

@@ -24,7 +24,7 @@ export interface Asked {
   form: [string, string][];
 }
 
-export interface Options extends Partial<Omit<AuthorizationOptions, 'log' | 'trusted'>> {
+export interface Options extends Partial<Omit<AuthorizationOptions, 'log' | 'trusted' | 'seldom'>> {
   /** Without it, everything is answered with `{"status":"success"}`. */
   engine?: RequestListener;
   /** After the engine's address. */
@@ -100,6 +100,7 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
       ]),
       authorizer: options.authorizer ?? authorizer,
       trusted: new TrustedPeers(options.trusted ?? []),
+      flyClientIp: options.flyClientIp ?? false,
     },
     {
       attempts: options.attempts ?? { allowed: () => true, failed: () => {} },

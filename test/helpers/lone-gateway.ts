@@ -17,6 +17,8 @@ export interface LoneGateway {
   url: string;
   own: string;
   running: RunningGateway;
+  /** File of the root keys. */
+  keys: string;
   /** `FlyV1 fm2_…`, for all organizations. */
   token: string;
   stop(): Promise<void>;
@@ -31,10 +33,12 @@ interface Options {
   /** Further lines of `[gateway]`. */
   keys?: string;
   quarantine?: QuarantineOptions | undefined;
+  /** Gets what is logged; without it, nothing is. */
+  lines?: string[];
 }
 
 export async function startLoneGateway(options: Options): Promise<LoneGateway> {
-  const { storage, organizations, engine = false, keys = '', quarantine } = options;
+  const { storage, organizations, engine = false, keys = '', quarantine, lines } = options;
   const folder = mkdtempSync(join(tmpdir(), 'fly-edge-gateway-'));
   const [listen, metrics, edge] = await freePorts(3);
   const file = join(folder, 'edge.toml');
@@ -53,7 +57,7 @@ ${keys}`,
   const { plan } = await loadPlan(file);
   const running = await startGateway({
     plan: plan as ServedPlan,
-    log: pino({ enabled: false }),
+    log: pino({ base: null, enabled: lines !== undefined }, { write: (line: string) => void lines?.push(line) }),
     engine: engine
       ? {
           program: programs.victoriaMetrics,
@@ -69,6 +73,7 @@ ${keys}`,
     url: `http://127.0.0.1:${listen}`,
     own: `http://127.0.0.1:${metrics}`,
     running,
+    keys: plan!.gateway!.keys,
     token: createToken(file, 'full'),
     async stop() {
       await running.stop();

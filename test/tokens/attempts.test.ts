@@ -74,6 +74,18 @@ test.each([
   ['2001:db8::1', '2001:db8:0:1::1', true],
   ['::ffff:192.0.2.1', '::ffff:192.0.2.2', true],
   ['64:ff9b::192.0.2.1', '64:ff9b:0:1::192.0.2.1', true],
+  // One address in other spellings; another address in the same one.
+  ['::ffff:102:304', '1.2.3.4', false],
+  ['::ffff:102:304', '::ffff:102:305', true],
+  ['::FFFF:1.2.3.4', '0:0:0:0:0:ffff:0102:0304', false],
+  ['0000:0000:0000:0000:0000:ffff:1.2.3.4', '::ffff:102:304', false],
+  ['0:0:0:0:0:ffff:1.2.3.4', '0:0:0:0:0:ffff:1.2.3.5', true],
+  ['0::ffff:102:304', '1.2.3.5', true],
+  ['::ffff:1.2.3.4%eth0', '1.2.3.4', false],
+  ['64:ff9b::1.2.3.4', '64:ff9b::102:304', false],
+  ['64:ff9b::1.2.3.4', '64:FF9B::1.2.3.5', true],
+  ['2001:db8:0:0:1::', '2001:db8::1:0:0:0', false],
+  ['2001:db8:0:0:ffff::', '2001:db8::192.0.2.1', false],
 ])('after failures of %s, %s is allowed: %s', (address, other, expected) => {
   const { attempts: limit } = attempts();
   fail(limit, address, 3);

@@ -107,6 +107,69 @@ test('huge and many: refused by size and count', () => {
   expect(reason(`FlyV1 ${fm2(Buffer.from('94ddffffffff', 'hex'))}`)).toBe('no readable token');
 });
 
+test('a discharge tried for each of many caveats: what it takes to check is bounded', () => {
+  const party = 'https://auth.example';
+  const [dischargeKey, ticket] = [sha256('discharge'), sha256('ticket')];
+  const own = { nonce: encode([kid, sha256('rnd').subarray(0, 16), false]), location: encode('fly-edge'), key };
+  const caveats: [Buffer, Buffer][] = [];
+  for (let i = 0; i < 30; i++) {
+    const before = macs({ ...own, caveats }).at(-1)!;
+    caveats.push(caveat(11, [party, seal(before, dischargeKey, Buffer.alloc(12, 1)), ticket]));
+  }
+  const discharge = (wrong: boolean): Buffer =>
+    rawToken({
+      nonce: encode([ticket, sha256('other').subarray(0, 16), true]),
+      location: encode(party),
+      key: wrong ? sha256('wrong') : dischargeKey,
+      caveats: Array.from({ length: wrong ? 120 : 1 }, () => caveat(0, [1, 31])),
+      proof: true,
+    });
+  const list = (wrong: number) =>
+    [rawToken({ ...own, caveats }), ...Array(wrong).fill(discharge(true)), discharge(false)].map(fm2).join(',');
+  const header = `FlyV1 ${list(8)}`;
+  expect(header.length).toBeLessThan(16_384);
+  expect(check(header)).toMatchObject({
+    ok: false,
+    status: 401,
+    reason: expect.stringContaining('too many signatures'),
+  });
+  expect(check(`FlyV1 ${list(1)}`)).toEqual({ ok: true });
+  // How few there may be is for the caller to say.
+  expect(authorizer.check(`FlyV1 ${list(1)}`, 'personal', 256)).toMatchObject({ ok: false, status: 401 });
+  expect(authorizer.check(`FlyV1 ${list(0)}`, 'personal', 256)).toEqual({ ok: true });
+});
+
+test('of a token with the id of no key, only the beginning is read', () => {
+  const bytes = packMacaroon(mint(sha256('strange').subarray(0, 16), key, 'fly-edge'));
+  const cut = bytes.subarray(0, bytes.length - 20);
+  expect(check(`FlyV1 ${fm2(cut)}`)).toMatchObject({ status: 401, reason: expect.stringContaining('unknown key') });
+  const ours = packMacaroon(full);
+  const reason = 'no readable token';
+  expect(check(`FlyV1 ${fm2(ours.subarray(0, ours.length - 20))}`)).toEqual({ ok: false, status: 401, reason });
+});
+
+test.each(['keys', 'revocations'])('%s that cannot be read are no fault of the token', (which) => {
+  const unreadable = (): never => {
+    throw new Error(`run/tokens.key: EACCES`);
+  };
+  const broken = new Authorizer({
+    keys: { find: which === 'keys' ? unreadable : () => key },
+    revocations: { has: which === 'keys' ? () => false : unreadable },
+    organizations: [{ slug: 'personal', id: 1 }],
+    location: 'fly-edge',
+    clock: () => now * 1000,
+  });
+  const reason = "tokens can't be checked: run/tokens.key: EACCES";
+  for (const list of [[full], [full, full]]) {
+    const header = `FlyV1 ${list.map(formatToken).join(',')}`;
+    expect(broken.check(header, 'personal')).toEqual({ ok: false, status: 503, reason });
+    expect(broken.check(header, 'nobody')).toEqual({ ok: false, status: 503, reason });
+  }
+  // What is no token of ours is none whatever the files say.
+  for (const header of [undefined, 'Basic x', 'FlyV1 fm2_AAAA', `FlyV1 ${formatToken({ ...full, location: 'x' })}`])
+    expect(broken.check(header!, 'personal')).toMatchObject({ status: 401 });
+});
+
 test('what fails to be read refuses', () => {
   const broken = new Authorizer({
     keys: { find: () => key },
@@ -121,7 +184,7 @@ test('what fails to be read refuses', () => {
   });
   expect(broken.check(`FlyV1 ${formatToken(full)}`, 'personal')).toEqual({
     ok: false,
-    status: 401,
+    status: 503,
     reason: "tokens can't be checked: run/tokens.key.revoked.json is damaged",
   });
 });

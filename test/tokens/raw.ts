@@ -31,7 +31,8 @@ export function rawToken(token: RawToken): Buffer {
   const last = macs(token).at(-1)!;
   const tail = token.proof ? hmac('proof-signature-finalization', last) : last;
   const { nonce, location, caveats } = token;
-  const items = Buffer.of(0x90 | (caveats.length * 2));
+  const length = caveats.length * 2;
+  const items = length < 16 ? Buffer.of(0x90 | length) : Buffer.of(0xdc, length >> 8, length & 0xff);
   return Buffer.concat([Buffer.of(0x94), nonce, location, items, ...caveats.flat(), Buffer.of(0xc4, 32), tail]);
 }
 
