@@ -40,6 +40,12 @@ function text({ version, pid, uptime, state, listeners, metrics, slots, instance
       lines.push(`  worker ${worker.index}  pid ${worker.pid}  ${worker.state}  ${worker.connections} connections`);
     }
   }
-  lines.push(...table(instances.map((i) => [i.app, i.instance, i.address, i.health, `${i.inFlight} in flight`])));
+  lines.push(
+    ...table(instances.map((i) => [i.app, i.instance, i.address, i.health + passive(i), `${i.inFlight} in flight`])),
+  );
   return `${lines.join('\n')}\n`;
 }
+
+/** Of one that its checks find healthy, though its requests fail. */
+const passive = ({ passive, ejectedFor }: Status['instances'][number]): string =>
+  passive === 'healthy' ? '' : passive === 'trial' ? ', on trial' : `, ejected for ${ejectedFor} s`;

@@ -83,6 +83,21 @@ export const limits: Record<keyof Limits, LimitRow> = {
     10_000,
     'No retry begins later than this after the first attempt, whatever attempts are left. Longer than connect_timeout, or what cannot be connected to is never tried elsewhere.',
   ),
+  ejectFailures: count(
+    5,
+    0,
+    'An instance that resets, refuses or answers nonsense so often in a row gets no requests for a while, whatever its checks say; never the last one. 0: never.',
+  ),
+  ejectPause: duration(
+    5_000,
+    'After it one request tries the instance again. Twice as long each further time: each trial may cost a client an error.',
+  ),
+  ejectPauseMost: duration(300_000, 'The pause grows to this: who mends an instance need not wait for hours.'),
+  ejectShare: count(
+    50,
+    1,
+    'Percent of the instances of a service that may be ejected at once, at least one: the rest must carry the load.',
+  ),
   poolSize: count(
     128,
     0,

@@ -203,6 +203,11 @@ export interface Limits {
   queueTimeout: number;
   retryAttempts: number;
   retryTime: number;
+  /** Failures in a row that eject an instance, 0 = never; for how long, at first and at most; percent of a service's. */
+  ejectFailures: number;
+  ejectPause: number;
+  ejectPauseMost: number;
+  ejectShare: number;
   /** Idle connections kept to one upstream, and for how long. */
   poolSize: number;
   poolIdleTimeout: number;

@@ -297,6 +297,16 @@ const table = {
     source: 'supervisor',
     query: 'sum by (app, instance) (fly_app_concurrency) / max by (app, instance) (fly_app_hard_limit)',
   },
+  appInstanceHealthy: {
+    name: 'fly_app_instance_healthy',
+    type: 'gauge',
+    scope: 'app',
+    own: ['check'],
+    unit: 'none',
+    help: 'Whether the instance may get traffic: by its service checks (check="service"; 1 without any) and by what its requests came to (check="passive"; 0 while it is ejected or on trial).',
+    source: 'supervisor',
+    query: 'min by (app, instance, check) (fly_app_instance_healthy) == 0',
+  },
 } as const satisfies Record<string, Row>;
 
 export const metrics: readonly Metric[] = Object.values(table).map((row: Row, id) => ({

@@ -1,5 +1,7 @@
+import { formatAddress } from '../config/address.ts';
 import type { AppPlan, ListenerPlan, Plan } from '../config/plan.ts';
 import type { Recorder } from '../metrics/recorder.ts';
+import type { Ejection } from '../supervisor/messages.ts';
 import { Service } from './balancing/service.ts';
 import { sweepInterval } from './clock.ts';
 import type { Context } from './context.ts';
@@ -103,12 +105,20 @@ export class DataPlane implements Context {
       const made = new Service(service, upstreams, this.limits, this.host);
       for (const upstream of upstreams) {
         this.#upstreams.set(upstream.key, upstream);
+        if (this.limits.ejectFailures > 0) upstream.onOutcome = (of) => this.#outcome(of);
         this.#serviceOf.set(upstream, made);
       }
       this.#services.push(made);
       return made;
     });
     return { plan, series: new EdgeSeries(this.#recorder, plan.name), services };
+  }
+
+  /** Beyond what ejects it, an instance that serves on is worth a message now and then. */
+  #outcome(upstream: Upstream): void {
+    const { key, failures } = upstream;
+    const most = this.limits.ejectFailures;
+    if (failures <= most || failures % most === 0) this.host.outcome(key, formatAddress(upstream), failures);
   }
 
   #routesOf(listener: ListenerPlan): Route[] {
@@ -190,10 +200,18 @@ export class DataPlane implements Context {
 
   setHealth(key: string, healthy: boolean): void {
     const upstream = this.#upstreams.get(key);
-    if (upstream === undefined || upstream.healthy === healthy) return;
-    upstream.healthy = healthy;
-    if (!healthy) while (upstream.idle.length > 0) upstream.idle[upstream.idle.length - 1]!.destroy();
-    this.#serviceOf.get(upstream)!.pump();
+    if (upstream === undefined || upstream.checked === healthy) return;
+    upstream.checked = healthy;
+    this.#serviceOf.get(upstream)!.judge();
+  }
+
+  setEjection(key: string, address: string, ejection: Ejection): void {
+    const upstream = this.#upstreams.get(key);
+    if (upstream === undefined || formatAddress(upstream) !== address) return;
+    upstream.ejection = ejection;
+    // The first success of a trial is to be told.
+    upstream.failures = ejection === 'trial' ? 1 : 0;
+    this.#serviceOf.get(upstream)!.judge();
   }
 
   grant(key: string, permits: number): void {

@@ -27,6 +27,8 @@ export interface ProxyHost {
   lease(key: string, want: number): void;
   /** Give permits back. */
   release(key: string, permits: number): void;
+  /** Failures in a row at an upstream; 0: one went well after some. */
+  outcome(key: string, address: string, failures: number): void;
   /** One log line for each error that `fly_edge_error_count` counts. */
   error(error: EdgeError, app: string, instance: string, request: string, detail: string): void;
   /** null: the access log is off. */

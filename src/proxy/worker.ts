@@ -37,11 +37,12 @@ class Worker {
   #connections = 0;
   #drained: Promise<void> | null = null;
 
-  constructor({ plan, colour, generation, index, ticketKeys, health }: Start) {
+  constructor({ plan, colour, generation, index, ticketKeys, health, ejected }: Start) {
     this.#log = eventLog({ slot: colour, generation, worker: index }, plan.log.file);
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
     this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log), ticketKeys);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
+    for (const [key, address, state] of ejected ?? []) this.#proxy.setEjection(key, address, state);
     this.#checker =
       index === 0
         ? new HealthChecker(plan, health ?? [], ({ key, app, instance, healthy, reason }) => {
@@ -72,6 +73,9 @@ class Worker {
         break;
       case 'health':
         for (const [key, healthy] of message.upstreams) proxy.setHealth(key, healthy);
+        break;
+      case 'ejected':
+        for (const [key, address, state] of message.upstreams) proxy.setEjection(key, address, state);
         break;
       case 'grant':
         proxy.grant(message.key, message.permits);
@@ -123,6 +127,7 @@ class Worker {
     const lines = access ? accessLog(file) : null;
     return {
       lease: (key, want) => send({ type: 'lease', key, want }),
+      outcome: (key, address, failures) => send({ type: 'outcome', key, address, failures }),
       release: (key, permits) => send({ type: 'release', key, permits }),
       error: ({ code, status, source }, app, instance, request, detail) =>
         this.#log.warn(

@@ -8,6 +8,7 @@ import { InFlight } from './in-flight.ts';
 import { hardLimits, upstreamKeys } from './instances.ts';
 import { type LeaseSnapshot, type LeaseStep, Leases } from './leases.ts';
 import type { Colour, FromWorker, ToWorker } from './messages.ts';
+import { Outliers } from './outliers.ts';
 import type { ToSuccessor, Values } from './succession.ts';
 
 /** A scrape waits this long for the workers' last counts. */
@@ -20,6 +21,7 @@ const remindInterval = 100;
 type Listener = (message: ToSuccessor) => void;
 
 export class Hub {
+  readonly outliers: Outliers;
   readonly #store: Store;
   readonly #log: Log;
   readonly #workers = new Map<number, HubWorker>();
@@ -40,6 +42,7 @@ export class Hub {
   constructor(store: Store, log: Log, lastWorker: number | null) {
     this.#store = store;
     this.#log = log;
+    this.outliers = new Outliers(log, (upstreams) => this.tellAll({ type: 'ejected', upstreams }));
     this.#lastWorker = lastWorker ?? 0;
     this.#deferred = lastWorker === null ? null : [];
     this.#reminder = setInterval(() => this.#send(this.#leases.remind()), remindInterval);
@@ -95,6 +98,9 @@ export class Hub {
         }
         break;
       }
+      case 'outcome':
+        this.outliers.report(id, message.key, message.address, message.failures);
+        break;
       case 'lease':
         if (this.#workers.has(id)) this.#send(this.#leases.lease(id, message.key, message.want));
         break;
@@ -155,6 +161,7 @@ export class Hub {
 
   /** From now on a plan's hard limits hold over all workers; an upstream without one needs no lease. */
   limit(plan: Plan): void {
+    this.outliers.plan(plan);
     for (const [key, hard] of hardLimits(plan)) this.#send(this.#leases.limit(key, hard));
   }
 
@@ -179,6 +186,7 @@ export class Hub {
   }
 
   close(): void {
+    this.outliers.close();
     clearInterval(this.#reminder);
     if (this.#relay !== null) clearTimeout(this.#relay);
   }

@@ -1,13 +1,17 @@
 import { isIPv6 } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
+import type { Outliers } from './outliers.ts';
 import type { InstanceStatus } from './status.ts';
+
+const passive = { in: 'healthy', out: 'ejected', trial: 'trial' } as const;
 
 /** The instances of a plan. @param health of those with checks. @param inFlight by upstream. */
 export function instancesOf(
   plan: Plan,
   health: ReadonlyMap<string, boolean>,
   inFlight: (key: string) => number,
+  outliers: Pick<Outliers, 'state' | 'pauseLeft'>,
 ): InstanceStatus[] {
   return plan.apps.flatMap((app) =>
     app.services.flatMap(({ checks, upstreams }) =>
@@ -18,6 +22,8 @@ export function instancesOf(
           instance,
           address: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`,
           health: healthy === undefined ? 'unknown' : healthy ? 'healthy' : 'unhealthy',
+          passive: passive[outliers.state(key)],
+          ejectedFor: Math.ceil(outliers.pauseLeft(key) / 1000),
           inFlight: inFlight(key),
         };
       }),

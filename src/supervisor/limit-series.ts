@@ -1,4 +1,4 @@
-/** The limits that a generation's instances have, beside what is in flight: `fly_app_soft_limit`, `fly_app_hard_limit`. */
+/** What a generation's instances are to the supervisor: their limits, and whether they are healthy. */
 
 import type { AppPlan, Plan } from '../config/plan.ts';
 import { M } from '../metrics/catalogue.ts';
@@ -12,23 +12,54 @@ import type { WorkerIdentity } from './worker-process.ts';
 export class LimitSeries implements HubWorker {
   readonly identity: WorkerIdentity;
   readonly #hub: Hub;
+  readonly #slot: Slot;
+  readonly #recorder: Recorder;
+  /** As the app's services reach each, and where its health is in the recorder. */
+  readonly #instances: { keys: string[]; service: number; passive: number }[] = [];
 
   /** Told from now on, until `leave`; those of the colour's generations before are not. */
-  constructor({ colour, generation, plan }: Slot, bounds: readonly number[], hub: Hub) {
+  constructor(slot: Slot, bounds: readonly number[], hub: Hub) {
+    const { colour, generation, plan } = slot;
     this.identity = { id: hub.nextWorkerId(), colour, generation, index: limitsIndex };
     this.#hub = hub;
+    this.#slot = slot;
+    this.#recorder = recorded(plan, bounds);
+    const index = (app: string, instance: string, check: string) =>
+      this.#recorder.series(M.appInstanceHealthy, [app, instance, check]);
+    for (const { name, services } of plan.apps) {
+      const keysOf = Map.groupBy(
+        services.flatMap(({ upstreams }) => upstreams),
+        ({ instance }) => instance,
+      );
+      for (const [id, its] of keysOf) {
+        const keys = its.map(({ key }) => key);
+        this.#instances.push({ keys, service: index(name, id, 'service'), passive: index(name, id, 'passive') });
+      }
+    }
     hub.endLimits(colour);
     hub.join(this);
-    const counts = recorded(plan, bounds).collect();
-    if (counts !== null) hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
+    this.#tell();
   }
 
   leave(): void {
     this.#hub.leave(this);
   }
 
-  /** They do not change. */
-  async flush(): Promise<void> {}
+  async flush(): Promise<void> {
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { health } = this.#slot;
+    const { outliers } = this.#hub;
+    const recorder = this.#recorder;
+    for (const { keys, service, passive } of this.#instances) {
+      recorder.set(service, keys.every((key) => health.get(key) !== false) ? 1 : 0);
+      recorder.set(passive, keys.every((key) => outliers.state(key) === 'in') ? 1 : 0);
+    }
+    const counts = recorder.collect();
+    if (counts !== null) this.#hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
+  }
 
   /** Nothing is said to it. */
   send(): void {}

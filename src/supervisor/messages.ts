@@ -21,6 +21,11 @@ export interface Counts {
   amounts: Float64Array;
 }
 
+/** out: gets nothing. trial: one request at a time. in: like any. */
+export type Ejection = 'in' | 'out' | 'trial';
+/** See outliers.ts; the address tells whether another plan means the same instance. */
+export type Ejections = [key: string, address: string, state: Ejection][];
+
 export type ToWorker =
   | {
       type: 'start';
@@ -35,6 +40,8 @@ export type ToWorker =
       ticketKeys: Uint8Array[];
       /** What the slot knows already, for a worker that replaces another; null: find out before saying ready. */
       health: [key: string, healthy: boolean][] | null;
+      /** Upstreams that are not `in`; absent from a supervisor that knows of none. */
+      ejected?: Ejections;
     }
   /** With the bound TCP handle of that listener attached. */
   | { type: 'listen'; key: string }
@@ -50,6 +57,7 @@ export type ToWorker =
   | { type: 'recall'; key: string; owed: number }
   /** In flight at all other workers together, as last reported. */
   | { type: 'others'; upstreams: [key: string, inFlight: number][] }
+  | { type: 'ejected'; upstreams: Ejections }
   | { type: 'ticketKeys'; ticketKeys: Uint8Array[] }
   /** The log file was moved. */
   | { type: 'reopenLogs' }
@@ -75,6 +83,8 @@ export type FromWorker =
     }
   /** Worker 0 runs the checks of its slot and reports changes. */
   | { type: 'health'; upstreams: [key: string, healthy: boolean][] }
+  /** Failures in a row at an upstream, as this worker saw them; 0: one went well after some. */
+  | { type: 'outcome'; key: string; address: string; failures: number }
   | { type: 'lease'; key: string; want: number }
   | { type: 'release'; key: string; permits: number }
   /** The last connection has closed: about to exit. */

@@ -146,7 +146,8 @@ export class Slot {
     hub.join(worker);
     // A replacement begins with what the slot knows, so that it can serve at once.
     const health = this.#state === 'accepting' ? [...this.#health] : null;
-    worker.send({ type: 'start', protocol, series, plan, colour, generation, index, ticketKeys, health });
+    const ejected = hub.outliers.all;
+    worker.send({ type: 'start', protocol, series, plan, colour, generation, index, ticketKeys, health, ejected });
     return worker;
   }
 

@@ -58,6 +58,7 @@ export class Slots implements SlotHost {
     this.generations = new Generations(log, predecessor);
     this.#planBefore = predecessor?.begin.plan;
     this.#bounds = bounds;
+    hub.outliers.checked = (key) => this.#serving?.health.get(key) !== false;
     const begin = predecessor?.begin;
     this.#generation = begin?.generation ?? 0;
     this.#ticketKeys = new TicketKeys(begin?.ticketKeys, begin?.ticketKeysSince);
@@ -183,6 +184,7 @@ export class Slots implements SlotHost {
 
   healthFound(slot: Slot, upstreams: [key: string, healthy: boolean][]): void {
     if (slot !== this.#serving) return;
+    this.hub.outliers.reconsider();
     const addresses = addressesOf(slot.plan);
     this.generations.learn(upstreams.map(([key, healthy]) => [key, addresses.get(key) ?? '', healthy]));
   }

@@ -33,5 +33,9 @@ export interface InstanceStatus {
   address: string;
   /** unknown: it has checks, and none has come to an end. */
   health: 'healthy' | 'unhealthy' | 'unknown';
+  /** By what its requests came to; ejected: it gets none, trial: one at a time. */
+  passive: 'healthy' | 'ejected' | 'trial';
+  /** Seconds until the trial of an ejected one; else 0. */
+  ejectedFor: number;
   inFlight: number;
 }

@@ -92,7 +92,12 @@ export class Supervisor implements Commands {
       listeners: sockets.all.map(({ key, address, port }) => ({ key, address, port })),
       metrics: { address, port },
       slots: slots.generations.statuses,
-      instances: instancesOf(configuration.plan, slots.serving?.health ?? new Map(), (key) => hub.inFlight(key)),
+      instances: instancesOf(
+        configuration.plan,
+        slots.serving?.health ?? new Map(),
+        (key) => hub.inFlight(key),
+        hub.outliers,
+      ),
     };
   }
 

@@ -78,6 +78,19 @@ export class Service {
     this.pump();
   }
 
+  /** Checks or outcomes have changed: those that are ejected serve all the same where nobody else could. */
+  judge(): void {
+    const { upstreams } = this;
+    const sound = upstreams.some(({ checked, ejection }) => checked && ejection === 'in');
+    for (const upstream of upstreams) {
+      upstream.healthy = upstream.checked && (upstream.ejection !== 'out' || !sound);
+      upstream.single = sound && upstream.ejection === 'trial';
+      if (upstream.healthy) continue;
+      while (upstream.idle.length > 0) upstream.idle[upstream.idle.length - 1]!.destroy();
+    }
+    this.pump();
+  }
+
   /** Something came free, healthy or granted: serve those that wait, in order. */
   pump(): void {
     if (this.#serving) return;

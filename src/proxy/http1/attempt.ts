@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Service } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
+import type { EdgeError } from '../errors.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
@@ -69,7 +70,10 @@ export class Attempt {
   answered(status: number, timed: boolean): void {
     this.#status = status;
     if (timed) this.waited = performance.now() - this.#sentAt;
-    this.upstream!.series.responseBegun(status);
+    const upstream = this.upstream!;
+    upstream.series.responseBegun(status);
+    // Of a trial and a tunnel the head tells enough; else what comes after it counts, too.
+    if (upstream.failures > 0 && (upstream.ejection === 'trial' || status === 101)) upstream.succeeded();
   }
 
   /** Its last byte arrived, or it broke off. */
@@ -77,6 +81,16 @@ export class Attempt {
     if (this.#status === 0) return;
     this.upstream!.series.responseEnded(this.#status, (now - this.#sentAt) / 1000);
     this.#status = 0;
+  }
+
+  /** The whole answer arrived. */
+  complete(): void {
+    if (this.upstream!.failures > 0) this.upstream!.succeeded();
+  }
+
+  /** Only what the instance did counts against it: neither the client's faults nor the edge's own. */
+  failed({ source }: EdgeError): void {
+    if (source === 'instance') this.upstream?.failed();
   }
 
   /** The instance has no more to do with this request. */

@@ -265,6 +265,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   #connectFailed(error: EdgeError, detail: string): void {
     const upstream = this.#attempt.upstream!;
+    this.#attempt.failed(error);
     this.#leaveInstance(false);
     const retry = error.retry && this.#attempt.mayRetry(this.#context);
     if (retry && this.#attempt.failedToConnect(upstream, this.#asked.route!.service)) this.#seek();
@@ -276,6 +277,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const attempt = this.#attempt;
     const stale = attempt.connection!.reused && !this.#answer.heard;
     const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
+    if (!stale) attempt.failed(error);
     this.#leaveInstance(false);
     if (stale && repeatable && attempt.mayRetry(this.#context)) {
       attempt.wasStale();
@@ -296,6 +298,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   answerComplete(reusable: boolean): void {
     const now = performance.now();
+    this.#attempt.complete();
     this.#leaveInstance(reusable && this.request.done, now);
     this.#end(null, now);
   }
@@ -336,6 +339,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   /** An error in the middle: answered when nothing was begun, else the client sees a broken answer. */
   #fail(error: EdgeError, detail: string): void {
+    this.#attempt.failed(error);
     this.#leaveInstance(false);
     if (this.#answer.status === 0) {
       this.#answerError(error, detail);

@@ -75,11 +75,14 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const upstreamConnection = this.#upstreamConnection!;
     const { port, service } = this.#route;
     this.#state = State.over;
+    if (upstream.failures > 0 && upstream.ejection === 'trial') upstream.succeeded();
     if (port.proxyProto !== 0) {
       const header = encodeProxyHeader(port.proxyProto, connection.client, connection.localEnd());
       upstreamConnection.socket.sendBytes(header, 0, header.length);
     }
     const tunnel = new Tunnel(connection, upstreamConnection, this.#context.limits.tcpIdleTimeout, (error) => {
+      if (tunnel.refused) upstream.failed();
+      else if (upstream.failures > 0 && tunnel.bytesOut > 0) upstream.succeeded();
       service.release(upstream);
       if (error !== null) this.#report(error, '');
     });
@@ -95,6 +98,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const upstream = this.#upstream!;
     this.#upstream = null;
     this.#upstreamConnection = null;
+    if ((error ?? errors.connect).source === 'instance') upstream.failed();
     this.#route.service.release(upstream);
     const { retryAttempts, retryTime } = this.#context.limits;
     const failure = error ?? errors.connect;

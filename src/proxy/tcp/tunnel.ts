@@ -17,6 +17,8 @@ export class Tunnel implements Protocol, UpstreamUser {
   #error: EdgeError | null = null;
   bytesIn = 0;
   bytesOut = 0;
+  /** The instance reset it without a word. */
+  refused = false;
 
   /** @param ended called once, when both sides have closed. */
   constructor(
@@ -78,6 +80,7 @@ export class Tunnel implements Protocol, UpstreamUser {
   upstreamClosed(error: EdgeError | null): void {
     this.#upstreamClosed = true;
     if (!this.#clientClosed) {
+      this.refused = error !== null && this.bytesOut === 0;
       if (error !== null) this.#client.reset();
       else if (!this.#client.socket.writableEnded) this.#client.socket.end();
     }

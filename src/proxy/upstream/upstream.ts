@@ -1,4 +1,5 @@
 import type { ServicePlan, UpstreamPlan } from '../../config/plan.ts';
+import type { Ejection } from '../../supervisor/messages.ts';
 import type { InstanceSeries } from '../series.ts';
 import type { UpstreamConnection } from './connection.ts';
 
@@ -21,7 +22,18 @@ export class Upstream {
   readonly series: InstanceSeries;
   /** Newest last: the one used last is the least likely to have been closed by the instance. */
   readonly idle: UpstreamConnection[] = [];
+  /** Gets traffic: see `Service.judge`. */
   healthy = true;
+  /** Its service checks pass, or there are none. */
+  checked = true;
+  /** It fails its requests, as all workers together found. */
+  ejection: Ejection = 'in';
+  /** On trial: one request at a time. */
+  single = false;
+  /** Failures in a row here. */
+  failures = 0;
+  /** Told of failures, and of a success after some. */
+  onOutcome: ((upstream: Upstream) => void) | null = null;
   /** Requests or connections that this worker has there. */
   inFlight = 0;
   /** The same of all other workers, as last reported. */
@@ -53,6 +65,7 @@ export class Upstream {
   }
 
   get hasPermit(): boolean {
+    if (this.single && this.inFlight > 0) return false;
     return this.hard === null || this.inFlight < this.granted - this.owed;
   }
 
@@ -64,6 +77,17 @@ export class Upstream {
   fill(): Fill {
     if (!this.hasPermit) return Fill.full;
     return this.load < this.soft ? Fill.belowSoft : Fill.belowHard;
+  }
+
+  failed(): void {
+    this.failures++;
+    this.onOutcome?.(this);
+  }
+
+  /** To be called only where there are failures before it. */
+  succeeded(): void {
+    this.failures = 0;
+    this.onOutcome?.(this);
   }
 
   /** One more request or connection; the caller has seen that it fits. */
