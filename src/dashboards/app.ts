@@ -1,7 +1,7 @@
 /** The side towards instances: each one's answers, times, connections and load. */
 
 import type { Page } from './dashboard.ts';
-import { heatmap, plain, stat, timeseries } from './panels.ts';
+import { heatmap, plain, stat, table, timeline, timeseries } from './panels.ts';
 import { heat, increase, mean, quantile, quantiles, rate, ratio, sum, top, topAndOthers } from './queries.ts';
 import { of } from './selectors.ts';
 
@@ -14,6 +14,14 @@ const open = (labels: string): string =>
 
 /** Both slots know it, and may differ while one of them drains. */
 const limit = (kind: 'soft' | 'hard'): string => `max by (app, instance) (${of(`fly_app_${kind}_limit`)})`;
+
+/** As each edge sees it, in whichever slot knows it: seen well by one of them, it is. */
+const healthy = `max by (app, host, instance, check) (${of('fly_app_instance_healthy')})`;
+
+const health = [
+  { value: 0, text: 'gets no requests', color: 'red' },
+  { value: 1, text: 'healthy', color: 'green' },
+];
 
 export const app: Page = {
   name: 'app',
@@ -71,6 +79,22 @@ export const app: Page = {
           drill: true,
           text: 'Share of 5xx among its responses.',
         }),
+      ],
+    },
+    {
+      title: 'Health',
+      panels: [
+        timeline(
+          'Instances that get no requests',
+          { expr: `bottomk_avg(10, ${healthy})`, legend: '{{app}} {{instance}} {{check}}', metricsql: true },
+          health,
+          {
+            width: 16,
+            height: 8,
+            text: 'The ten that were ill longest. service: it fails its checks. passive: its requests failed, and it is ejected or on trial.',
+          },
+        ),
+        table('Ill now', `${healthy} == 0`, ['app', 'host', 'instance', 'check'], { width: 8 }),
       ],
     },
     {

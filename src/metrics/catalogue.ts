@@ -305,7 +305,7 @@ const table = {
     unit: 'none',
     help: 'Whether the instance may get traffic: by its service checks (check="service"; 1 without any) and by what its requests came to (check="passive"; 0 while it is ejected or on trial).',
     source: 'supervisor',
-    query: 'min by (app, instance, check) (fly_app_instance_healthy) == 0',
+    query: 'max by (app, host, instance, check) (fly_app_instance_healthy) == 0',
   },
 } as const satisfies Record<string, Row>;
 

@@ -132,7 +132,8 @@ export class Hub {
   handOver(successor: Listener): Values {
     this.#successor = successor;
     const workers = [...this.#workers.values()].map(({ identity }) => identity);
-    return { type: 'values', store: this.#store.snapshot(), workers, inFlight: this.#inFlight.snapshot() };
+    const [store, inFlight] = [this.#store.snapshot(), this.#inFlight.snapshot()];
+    return { type: 'values', store, workers, inFlight, ejected: this.outliers.found };
   }
 
   /** The successor will not be: all stays here. */

@@ -5,6 +5,8 @@ import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, limitsIndex } from './hub-worker.ts';
+import { addressesOf } from './instances.ts';
+import type { Ejections, ToWorker } from './messages.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
@@ -14,6 +16,9 @@ export class LimitSeries implements HubWorker {
   readonly #hub: Hub;
   readonly #slot: Slot;
   readonly #recorder: Recorder;
+  readonly #addresses: ReadonlyMap<string, string>;
+  /** Keys of upstreams that get no requests, or one at a time. */
+  readonly #ejected = new Set<string>();
   /** As the app's services reach each, and where its health is in the recorder. */
   readonly #instances: { keys: string[]; service: number; passive: number }[] = [];
 
@@ -24,6 +29,8 @@ export class LimitSeries implements HubWorker {
     this.#hub = hub;
     this.#slot = slot;
     this.#recorder = recorded(plan, bounds);
+    this.#addresses = addressesOf(plan);
+    this.#learn(hub.outliers.all);
     const index = (app: string, instance: string, check: string) =>
       this.#recorder.series(M.appInstanceHealthy, [app, instance, check]);
     for (const { name, services } of plan.apps) {
@@ -51,18 +58,27 @@ export class LimitSeries implements HubWorker {
 
   #tell(): void {
     const { health } = this.#slot;
-    const { outliers } = this.#hub;
     const recorder = this.#recorder;
     for (const { keys, service, passive } of this.#instances) {
       recorder.set(service, keys.every((key) => health.get(key) !== false) ? 1 : 0);
-      recorder.set(passive, keys.every((key) => outliers.state(key) === 'in') ? 1 : 0);
+      recorder.set(passive, keys.some((key) => this.#ejected.has(key)) ? 0 : 1);
     }
     const counts = recorder.collect();
     if (counts !== null) this.#hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
   }
 
-  /** Nothing is said to it. */
-  send(): void {}
+  /** Whichever supervisor leads, its workers hear of ejections. */
+  send(message: ToWorker): void {
+    if (message.type === 'ejected') this.#learn(message.upstreams);
+  }
+
+  #learn(upstreams: Ejections): void {
+    for (const [key, address, state] of upstreams) {
+      if (this.#addresses.get(key) !== address) continue;
+      if (state === 'in') this.#ejected.delete(key);
+      else this.#ejected.add(key);
+    }
+  }
 }
 
 function recorded(plan: Plan, bounds: readonly number[]): Recorder {

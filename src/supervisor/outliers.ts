@@ -11,6 +11,17 @@ import type { Log } from '../log/log.ts';
 import { addressesOf } from './instances.ts';
 import type { Ejection, Ejections } from './messages.ts';
 
+/** What one supervisor knows of an instance that has been ejected, for the one that replaces it. */
+export interface Ejected {
+  key: string;
+  address: string;
+  state: Ejection;
+  pauses: number;
+  /** Milliseconds: the length of the last pause, and what is left of it. */
+  pause: number;
+  left: number;
+}
+
 /** A failure that nothing followed for so long (milliseconds) says nothing any more. */
 const memory = 30_000;
 
@@ -41,6 +52,8 @@ export class Outliers {
   readonly #tell: (upstreams: Ejections) => void;
   #instances = new Map<string, Instance>();
   #limits: Limits | null = null;
+  /** By key, what a supervisor before this one has found. */
+  #inherited = new Map<string, Ejected>();
 
   /** @param tell all workers. */
   constructor(log: Log, tell: (upstreams: Ejections) => void) {
@@ -77,7 +90,21 @@ export class Outliers {
         }
       }
     for (const gone of before.values()) if (gone.state !== 'in') this.#back(gone);
+    for (const found of this.#inherited.values()) this.#resume(found);
+    this.#inherited.clear();
     this.reconsider();
+  }
+
+  /** What the supervisor before this one has found holds for the plan that comes next. */
+  inherit(found: readonly Ejected[]): void {
+    this.#inherited = new Map(found.map((each) => [each.key, each]));
+  }
+
+  /** For the supervisor that replaces this one. */
+  get found(): Ejected[] {
+    return [...this.#instances.values()].flatMap(({ key, address, state, pauses, pause }) =>
+      pauses === 0 ? [] : [{ key, address, state, pauses, pause, left: this.pauseLeft(key) }],
+    );
   }
 
   /** Failures in a row that a worker saw; 0: one went well. */
@@ -152,11 +179,23 @@ export class Outliers {
     if (one.state === 'in' && now - one.backAt > ejectPauseMost) one.pauses = 0;
     const pause = Math.min(ejectPauseMost, ejectPause * 2 ** Math.min(one.pauses++, 30));
     one.pause = pause;
-    one.until = now + pause;
-    one.timer = setTimeout(() => this.#try(one), pause);
-    this.#set(one, 'out');
+    this.#pause(one, pause);
     const { app, instance } = one;
     this.#log.warn({ app, instance, pause }, 'instance fails each request and is ejected');
+  }
+
+  #pause(one: Instance, length: number): void {
+    one.until = performance.now() + length;
+    one.timer = setTimeout(() => this.#try(one), length);
+    this.#set(one, 'out');
+  }
+
+  #resume({ key, address, state, pauses, pause, left }: Ejected): void {
+    const one = this.#instances.get(key);
+    if (one?.address !== address || !this.#on) return;
+    Object.assign(one, { pauses, pause, backAt: performance.now() });
+    if (state === 'out') this.#pause(one, left);
+    else if (state === 'trial') this.#try(one);
   }
 
   #try(one: Instance): void {

@@ -68,6 +68,7 @@ export class Predecessor {
     process.on('message', (message: ToSuccessor) => {
       if (message.type === 'values') {
         restore(message);
+        hub.outliers.inherit(message.ejected ?? []);
         for (const identity of message.workers) hub.adopt(this.#worker(identity));
         for (const [worker, inFlight] of message.inFlight)
           hub.message(this.#workers.get(worker)!, { type: 'counts', flush: 0, counts: null, inFlight, connections: 0 });

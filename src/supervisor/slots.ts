@@ -126,6 +126,8 @@ export class Slots implements SlotHost {
       return refused;
     }
     this.#serving = slot;
+    // Its first checks may have found others than those of the slot before.
+    this.hub.outliers.reconsider();
     this.#limits.set(colour, new LimitSeries(slot, this.#bounds, this.hub));
     this.log.info({ slot: colour, generation, workers: plan.slots.workers }, 'the slot serves');
     return null;

@@ -11,6 +11,7 @@ import type { Plan } from '../config/plan.ts';
 import type { StoreSnapshot } from '../metrics/merge.ts';
 import type { LeaseSnapshot } from './leases.ts';
 import type { Colour, FromWorker, ToWorker } from './messages.ts';
+import type { Ejected } from './outliers.ts';
 import type { SlotStatus } from './status.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
@@ -50,6 +51,8 @@ export interface Values {
   store: StoreSnapshot;
   workers: WorkerIdentity[];
   inFlight: [worker: number, upstreams: [key: string, inFlight: number][]][];
+  /** Absent from a supervisor that ejects nobody. */
+  ejected?: Ejected[];
 }
 
 export type ToSuccessor =

@@ -3,11 +3,12 @@
 import { bucketsAt } from '../page/model/buckets.ts';
 import { format } from '../page/model/format.ts';
 import { headlineReads, headlines } from '../page/model/headline.ts';
+import { healthRead, ills } from '../page/model/health.ts';
 import { quantile } from '../page/model/histogram.ts';
 import type { LiveStore } from '../page/model/live-store.ts';
 import type { Read } from '../page/model/read.ts';
 import { statusClass, statusClasses } from '../page/model/status.ts';
-import { latest, type Row, type Table, type Value } from '../page/model/table.ts';
+import { latest, type Row, rowKey, type Table, type Value } from '../page/model/table.ts';
 import { type Align, columns } from './columns.ts';
 
 export type Style = 'title' | 'bad' | 'warn' | 'quiet';
@@ -100,20 +101,30 @@ function appLines(store: LiveStore): Line[] {
 }
 
 function instanceLines(store: LiveStore, room: number): Line[] {
-  const key = ({ labels: { app, instance } }: Row) => JSON.stringify([app, instance]);
+  const key = ({ labels }: Row) => rowKey(labels);
   const per = (read: Read) => new Map(store.now(read, {}).rows.map((row) => [key(row), latest(row)]));
   const inFlight = store.now(value('fly_app_concurrency', 'app', 'instance'), {});
   const soft = per(highest('fly_app_soft_limit', 'app', 'instance'));
   const hard = per(highest('fly_app_hard_limit', 'app', 'instance'));
   const responses = per(rate('fly_app_http_responses_count', 'app', 'instance'));
+  const sick = ills(store.now(healthRead, {}));
   const all = inFlight.rows
-    .map((row) => ({ row, now: latest(row) ?? 0, rate: responses.get(key(row)) ?? null }))
-    .sort((a, b) => b.now - a.now || (b.rate ?? 0) - (a.rate ?? 0) || (key(a.row) < key(b.row) ? -1 : 1));
+    .map((row) => {
+      const ill = sick.get(key(row));
+      return { row, ill, now: latest(row) ?? 0, rate: responses.get(key(row)) ?? null };
+    })
+    .sort(
+      (a, b) =>
+        Number(b.ill !== undefined) - Number(a.ill !== undefined) ||
+        b.now - a.now ||
+        (b.rate ?? 0) - (a.rate ?? 0) ||
+        (key(a.row) < key(b.row) ? -1 : 1),
+    );
   const shown = all.length > room - 1 ? all.slice(0, Math.max(0, room - 2)) : all;
-  const cells = shown.map(({ row, now, rate }) => {
+  const cells = shown.map(({ row, ill, now, rate }) => {
     const limits = { soft: soft.get(key(row)) ?? null, hard: hard.get(key(row)) ?? null };
     return {
-      style: styleOf(now, limits.soft, limits.hard),
+      style: ill === undefined ? styleOf(now, limits.soft, limits.hard) : { style: 'bad' as const },
       row: [
         row.labels.app!,
         row.labels.instance!,
@@ -122,11 +133,12 @@ function instanceLines(store: LiveStore, room: number): Line[] {
         format(limits.hard, 'count'),
         bar(now, limits.hard ?? limits.soft),
         format(rate, 'per second'),
+        ill ?? '',
       ],
     };
   });
-  const head = ['APP', 'INSTANCE', 'IN FLIGHT', 'SOFT', 'HARD', '', 'RESPONSES'];
-  const align: Align[] = ['left', 'left', 'right', 'right', 'right', 'left', 'right'];
+  const head = ['APP', 'INSTANCE', 'IN FLIGHT', 'SOFT', 'HARD', '', 'RESPONSES', sick.size > 0 ? 'HEALTH' : ''];
+  const align: Align[] = ['left', 'left', 'right', 'right', 'right', 'left', 'right', 'left'];
   const [title, ...lines] = columns([head, ...cells.map(({ row }) => row)], align);
   const more = all.length - shown.length;
   return [

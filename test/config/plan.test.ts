@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { expect, test } from 'vitest';
-import { defaultLimits, limitNames } from '../../src/config/limits.ts';
+import { defaultLimits, limitNames, limits } from '../../src/config/limits.ts';
 import type { Plan } from '../../src/config/plan.ts';
 import { configuration, type Files, load } from './folder.ts';
 
@@ -155,7 +155,7 @@ test('every key of edge.toml has its place', async () => {
 
 test('each limit can be set', async () => {
   const row = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  const durations = limitNames.filter((name) => name.endsWith('Timeout') || name === 'retryTime');
+  const durations = limitNames.filter((name) => limits[name].unit === 'duration');
   const values = limitNames.map((name, i) => [name, durations.includes(name) ? (i + 1) * 1000 : i + 2000] as const);
   const lines = values.map(([name, value]) =>
     durations.includes(name) ? `${row(name)} = "${value / 1000}s"` : `${row(name)} = ${value}`,

@@ -52,7 +52,7 @@ test.skipIf(missing)('Prometheus reads every query but those that say that they 
   for (const { templating, ...dashboard } of dashboards.values()) {
     for (const { expr, panel } of targetsOf({ templating, ...dashboard })) {
       const query = fill(expr, templating.list, { chosen: 'all', range: 3600, step: 15, scrape: 15 });
-      const metricsql = /histogram_quantiles|histogram_share|topk_avg/.test(expr);
+      const metricsql = /histogram_quantiles|histogram_share|(top|bottom)k_avg/.test(expr);
       if (metricsql) {
         expect(panel!.description).toContain('MetricsQL: needs VictoriaMetrics.');
         expect(faults([query]), query).toContain('unknown function');

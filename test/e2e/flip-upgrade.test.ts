@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { bin, type Config, config, instance, run } from '../cli/helpers.ts';
+import { bin, type Config, config, freePort, instance, run } from '../cli/helpers.ts';
 import { type Page, sum } from '../helpers/exposition.ts';
 import { alive, Installation, type RunningEdge } from '../helpers/installation.ts';
 import { load } from '../helpers/keep-alive-load.ts';
@@ -312,6 +313,36 @@ test('after SIGKILL of the supervisor workers end, ports are free, and a new run
   const next = await installation.serve(made);
   expect(await fetchText(made)).toBe('hello\n');
   expect(responses(await countsTo(next, 1))).toBe(1);
+});
+
+test('who is ejected stays so over an upgrade, for both supervisors; his health goes with its generation', async () => {
+  const installation = new Installation();
+  const to = await holding();
+  const made = await config(to.port, { edge: '[limits]\neject_pause = "60s"' });
+  appendFileSync(made.file, `[[apps.instances]]\nid = "nobody"\naddress = "127.0.0.1:${await freePort()}"\n`);
+  const edge = await installation.serve(made);
+  const passive = async () =>
+    (await edge.status()).instances.map(({ passive, ejectedFor }) => (ejectedFor > 0 ? passive : 'healthy'));
+  await until(async () => {
+    await fetchText(made);
+    return (await passive()).includes('ejected');
+  }, 'it is ejected');
+  const held = fetchText(made, '/held');
+  await until(() => to.held() === 1, 'a request is held');
+  expect(await installation.run('upgrade', '--config', made.file)).toMatchObject({ code: 0 });
+  expect(await passive()).toEqual(['healthy', 'ejected']);
+  const healths = async () =>
+    (await edge.scrape())
+      .get('fly_app_instance_healthy')!
+      .filter(({ labels }) => labels.check === 'passive')
+      .map(({ labels, value }) => `${labels.proxy_id} ${labels.instance} ${value}`)
+      .sort();
+  const ofGreen = ['green 148e21ea7e5068 1', 'green nobody 0'];
+  expect(await healths()).toEqual(['blue 148e21ea7e5068 1', 'blue nobody 0', ...ofGreen]);
+  to.release();
+  expect(await held).toBe('hello\n');
+  await until(async () => (await edge.slots()).length === 1, 'the drain ends', 20_000);
+  expect(await healths()).toEqual(ofGreen);
 });
 
 const namespaces = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;

@@ -37,6 +37,7 @@ test('the given names, types and labels, then our own, in their order', () => {
     ['fly_slot_worker_restarts_count', 'counter', `${slot},reason`],
     ['fly_app_soft_limit', 'gauge', app],
     ['fly_app_hard_limit', 'gauge', app],
+    ['fly_app_instance_healthy', 'gauge', `${app},check`],
   ]);
 });
 

@@ -72,6 +72,25 @@ test('instances against their limits, the busiest first', () => {
   expect(lines.map(({ style }) => style)).toEqual(['title', 'bad', 'warn', undefined]);
 });
 
+test('instances that get no requests come first, and say why', () => {
+  const health = (id: string, check: string, value: number) =>
+    `fly_app_instance_healthy{app="shop",${standard},instance="${id}",proxy_id="green",check="${check}"} ${value}\n`;
+  const instances = instance('aa01', 5, 10, null) + instance('aa02', 1, 10, null) + instance('aa03', 2, 10, null);
+  const healths =
+    health('aa01', 'service', 1) +
+    health('aa01', 'passive', 1) +
+    health('aa02', 'passive', 0) +
+    health('aa03', 'service', 0);
+  const lines = frame(storeOf(page(0, 0, 0), page(0, 0, 0) + instances + healths), 30).slice(-4);
+  expect(lines.map((line) => words(line).replace(/[█░]+/, '-'))).toEqual([
+    'APP  INSTANCE  IN FLIGHT  SOFT  HARD  RESPONSES  HEALTH',
+    'shop  aa03  2  10  –  -  –  fails its checks',
+    'shop  aa02  1  10  –  -  –  ejected',
+    'shop  aa01  5  10  –  -  –',
+  ]);
+  expect(lines.map(({ style }) => style)).toEqual(['title', 'bad', 'bad', undefined]);
+});
+
 test('no more lines than the terminal has: what is left out is counted', () => {
   const many = Array.from({ length: 1000 }, (_, i) => instance(`i${i}`, i + 1, 5000, null)).join('');
   for (const rows of [9, 10, 24, 200]) {

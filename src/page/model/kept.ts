@@ -25,6 +25,7 @@ export const kept: ReadonlyMap<string, Kept> = new Map(
     // One for each colour: of two generations the higher one counts.
     fly_app_soft_limit: gauge('instance', 'proxy_id'),
     fly_app_hard_limit: gauge('instance', 'proxy_id'),
+    fly_app_instance_healthy: gauge('instance', 'proxy_id', 'check'),
     fly_slot_generation: gauge('proxy_id'),
     fly_slot_state: gauge('proxy_id', 'state'),
     fly_volume_size_bytes: gauge('id'),

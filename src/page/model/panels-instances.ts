@@ -1,8 +1,9 @@
 import type { Unit } from './format.ts';
+import { healthRead, ills } from './health.ts';
 import { linesOf, type Panel } from './panel.ts';
 import { type Expression, others, type Read } from './read.ts';
-import { latest, type Row, rowKey, type Table } from './table.ts';
-import type { LimitsView } from './view.ts';
+import { labelsOf, latest, type Row, rowKey, type Table } from './table.ts';
+import type { LimitsRow, LimitsView } from './view.ts';
 
 /** Lines that can be told apart. */
 const shown = 8;
@@ -14,17 +15,21 @@ const limitOf = (metric: string): Read => ({ metric, as: 'value', by: ['app', 'i
 const noInstance = 'No instance, or none that matches the filter.';
 const noAgent = 'Nothing in this time. It comes from fly-edge agent beside the instance, which edge.toml names.';
 
-/** `others` has no limits of its own. */
-function limitsView(now: Table, soft: Table, hard: Table): LimitsView {
+/** Those that are ill come first, however little they have to do; `others` has no limits of its own. */
+function limitsView(now: Table, soft: Table, hard: Table, healthy: Table): LimitsView {
   const byKey = ({ rows }: Table) => new Map(rows.map((row: Row) => [rowKey(row.labels), latest(row)]));
-  const [softs, hards] = [byKey(soft), byKey(hard)];
-  const apps = new Set(now.rows.map(({ labels }) => labels.app).filter(Boolean));
-  const rows = now.rows.flatMap((row) => {
-    const value = latest(row);
-    const { app = '', instance = '' } = row.labels;
-    const key = rowKey({ app, instance });
+  const [values, softs, hards] = [byKey(now), byKey(soft), byKey(hard)];
+  const sick = ills(healthy);
+  const shownIll = [...sick.keys()].slice(0, rowsShown);
+  const apps = new Set([...now.rows, ...healthy.rows].map(({ labels }) => labels.app).filter(Boolean));
+  const rows = [...new Set([...shownIll, ...values.keys()])].flatMap((key): LimitsRow[] => {
+    const { app = '', instance = '' } = labelsOf(key);
+    const value = values.get(key) ?? null;
+    const ill = sick.get(key);
+    if (value === null && ill === undefined) return [];
     const label = instance === others || apps.size < 2 ? instance : `${app} / ${instance}`;
-    return value === null ? [] : [{ label, value, soft: softs.get(key) ?? null, hard: hards.get(key) ?? null }];
+    const limits = { soft: softs.get(key) ?? null, hard: hards.get(key) ?? null };
+    return [{ label, value, ...limits, ...(ill !== undefined && { ill }) }];
   });
   return { kind: 'limits', rows };
 }
@@ -52,15 +57,16 @@ export const instancePanels: readonly Panel[] = [
   {
     id: 'limits',
     title: 'Concurrency against limits, now',
-    help: 'Requests in flight or open connections of the busiest instances; the marks are soft and hard limit.',
+    help: 'Requests in flight or open connections of the busiest instances, after those that get none; the marks are soft and hard limit.',
     reads: {
       now: { ...concurrency, top: rowsShown },
       soft: limitOf('fly_app_soft_limit'),
       hard: limitOf('fly_app_hard_limit'),
+      healthy: healthRead,
     },
     now: true,
     empty: noInstance,
-    view: ({ now, soft, hard }) => limitsView(now!, soft!, hard!),
+    view: ({ now, soft, hard, healthy }) => limitsView(now!, soft!, hard!, healthy!),
   },
   {
     id: 'concurrency',

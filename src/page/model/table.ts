@@ -40,6 +40,8 @@ const either = (a: Value, b: Value, combine: (a: number, b: number) => number): 
 
 export const rowKey = (labels: Labels): string => JSON.stringify(Object.entries(labels).sort());
 
+export const labelsOf = (key: string): Labels => Object.fromEntries(JSON.parse(key) as [string, string][]);
+
 /** Sum of all rows; null where none has a value. */
 export function total(table: Table): Value[] {
   return regroup(table, () => ({})).rows[0]?.values ?? table.times.map(() => null);

@@ -59,10 +59,20 @@ export interface SlotsView {
   slots: { colour: 'blue' | 'green'; generation: Value[]; states: (string | null)[] }[];
 }
 
+export interface LimitsRow {
+  label: string;
+  /** null: it has less to do than those that are shown for it. */
+  value: Value;
+  soft: Value;
+  hard: Value;
+  /** Why it gets no requests. */
+  ill?: string;
+}
+
 /** Each instance against its limits, now. */
 export interface LimitsView {
   kind: 'limits';
-  rows: { label: string; value: number; soft: number | null; hard: number | null }[];
+  rows: LimitsRow[];
 }
 
 export type View = LinesView | HeatView | SlotsView | LimitsView;

@@ -84,7 +84,8 @@ export class Service {
     const sound = upstreams.some(({ checked, ejection }) => checked && ejection === 'in');
     for (const upstream of upstreams) {
       upstream.healthy = upstream.checked && (upstream.ejection !== 'out' || !sound);
-      upstream.single = sound && upstream.ejection === 'trial';
+      if (sound && upstream.ejection === 'trial') upstream.try();
+      else upstream.most = Number.POSITIVE_INFINITY;
       if (upstream.healthy) continue;
       while (upstream.idle.length > 0) upstream.idle[upstream.idle.length - 1]!.destroy();
     }

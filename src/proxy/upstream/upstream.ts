@@ -28,8 +28,8 @@ export class Upstream {
   checked = true;
   /** It fails its requests, as all workers together found. */
   ejection: Ejection = 'in';
-  /** On trial: one request at a time. */
-  single = false;
+  /** In flight here at most, whatever its limits: on trial, one more than what was there before. */
+  most = Number.POSITIVE_INFINITY;
   /** Failures in a row here. */
   failures = 0;
   /** Told of failures, and of a success after some. */
@@ -65,13 +65,13 @@ export class Upstream {
   }
 
   get hasPermit(): boolean {
-    if (this.single && this.inFlight > 0) return false;
+    if (this.inFlight >= this.most) return false;
     return this.hard === null || this.inFlight < this.granted - this.owed;
   }
 
   /** Whether the supervisor may have permits that were not asked for. */
   get mayAsk(): boolean {
-    return this.hard !== null && !this.asking && this.granted < this.hard;
+    return this.hard !== null && !this.asking && this.granted < this.hard && this.inFlight < this.most;
   }
 
   fill(): Fill {
@@ -81,6 +81,8 @@ export class Upstream {
 
   failed(): void {
     this.failures++;
+    // Until the supervisor has heard of it, and says how it goes on.
+    if (this.most !== Number.POSITIVE_INFINITY) this.most = 0;
     this.onOutcome?.(this);
   }
 
@@ -103,8 +105,14 @@ export class Upstream {
   leave(): number {
     if (this.inFlight <= 0) throw new Error(`${this.key}: more left than entered`);
     this.inFlight--;
+    if (this.most !== Number.POSITIVE_INFINITY) this.try();
     this.series.concurrencyChanged(-1);
     return this.takeOwed();
+  }
+
+  /** One request at a time; what outlasted the pause holds up no trial. */
+  try(): void {
+    this.most = Math.min(this.most, this.inFlight + 1);
   }
 
   /** A lease was answered: whatever was owed before is settled. */

@@ -71,12 +71,30 @@ test('an instance stands against its own limits; the others against none', () =>
   );
   const soft = table([{ app: 'a', instance: 'i1' }, 20], [{ app: 'b', instance: 'i1' }, 10]);
   const hard = table([{ app: 'b', instance: 'i1' }, 12]);
-  expect(panel('limits').view({ now, soft, hard })).toEqual({
+  const healthy = table([{ app: 'a', instance: 'i1', check: 'service' }, 1]);
+  expect(panel('limits').view({ now, soft, hard, healthy })).toEqual({
     kind: 'limits',
     rows: [
       { label: 'a / i1', value: 7, soft: 20, hard: null },
       { label: 'b / i1', value: 5, soft: 10, hard: 12 },
       { label: 'all others', value: 3, soft: null, hard: null },
+    ],
+  });
+});
+
+test('instances that get no requests come first, also those that have the least to do', () => {
+  const now = table([{ app: 'a', instance: 'i1' }, 7], [{ app: 'a', instance: 'i2' }, 1]);
+  const well = (instance: string, service: number, passive: number): [Record<string, string>, number][] => [
+    [{ app: 'a', instance, check: 'service' }, service],
+    [{ app: 'a', instance, check: 'passive' }, passive],
+  ];
+  const healthy = table(...well('i1', 1, 1), ...well('i2', 1, 0), ...well('i3', 0, 0), ...well('i4', 1, 1));
+  const soft = table([{ app: 'a', instance: 'i3' }, 20]);
+  expect(panel('limits').view({ now, soft, hard: table(), healthy })).toMatchObject({
+    rows: [
+      { label: 'i2', value: 1, ill: 'ejected' },
+      { label: 'i3', value: null, soft: 20, ill: 'fails its checks' },
+      { label: 'i1', value: 7 },
     ],
   });
 });

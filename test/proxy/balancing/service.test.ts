@@ -143,3 +143,54 @@ test('who comes while others are being refused is served in the same turn', () =
   expect(behind.error?.code).toBe('no_instance');
   expect(next!).toMatchObject({ upstream: a });
 });
+
+/** The second of two is on trial. */
+function onTrial(before = 0, hard: number | null = null) {
+  const all = made(2, 1000, hard);
+  const { service, upstreams, seek } = all;
+  const [good, bad] = upstreams as [Upstream, Upstream];
+  // What it still has from before.
+  good.others = 1000;
+  for (let i = 0; i < before; i++) expect(seek().upstream).toBe(bad);
+  bad.ejection = 'out';
+  service.judge();
+  good.others = 0;
+  for (let i = 0; i < 3; i++) expect(seek().upstream).toBe(good);
+  bad.ejection = 'trial';
+  service.judge();
+  // So that it is the one with less to do.
+  good.others = 1000;
+  return { ...all, good, bad };
+}
+
+test.each([0, 2])('a trial is one request at a time, beside %i from before', (before) => {
+  const { service, seek, good, bad } = onTrial(before);
+  expect([seek(), seek(), seek()].map(({ upstream }) => upstream)).toEqual([bad, good, good]);
+  service.judge();
+  expect(seek().upstream).toBe(good);
+  // It was left by its client: neither a success nor a failure.
+  service.release(bad);
+  expect([seek(), seek()].map(({ upstream }) => upstream)).toEqual([bad, good]);
+});
+
+test('a trial that failed is not repeated before the supervisor says so', () => {
+  const { service, seek, good, bad } = onTrial();
+  expect(seek().upstream).toBe(bad);
+  bad.failed();
+  service.release(bad);
+  expect([seek(), seek()].map(({ upstream }) => upstream)).toEqual([good, good]);
+  for (const state of ['out', 'trial'] as const) {
+    bad.ejection = state;
+    service.judge();
+  }
+  expect(seek().upstream).toBe(bad);
+});
+
+test('who is ejected serves where nobody else may, all at once', () => {
+  const { service, seek, good, bad } = onTrial();
+  good.checked = false;
+  service.judge();
+  for (let i = 0; i < 3; i++) expect(seek().upstream).toBe(bad);
+  bad.failed();
+  expect(seek().upstream).toBe(bad);
+});
