@@ -33,7 +33,7 @@ export function legacyGroups({ proc, sys }: Roots, controller: string): string[]
 /** A line is `0::/system.slice/app.service`, or `4:memory:/docker/1f…` in v1. */
 function membership(proc: string, wanted: (controllers: string) => boolean): string | undefined {
   for (const line of textOf(join(proc, 'self/cgroup'))?.split('\n') ?? []) {
-    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    const [, controllers, path] = /^\d+:([^:]*):(\/[^\n]*)$/.exec(line) ?? [];
     if (path !== undefined && wanted(controllers)) return path;
   }
   return undefined;

@@ -1,6 +1,7 @@
 /** Addresses as configuration files and options have them. */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { lower } from '../text/ascii.ts';
 
 const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
 const hostName = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
@@ -16,7 +17,7 @@ export interface Address {
 export function parseAddress(text: string): { host: string; port: number | null } | undefined {
   const parts = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)?.groups;
   if (parts === undefined) return undefined;
-  const host = parts.v6 ?? parts.name!.toLowerCase();
+  const host = parts.v6 ?? lower(parts.name!);
   if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host)) return undefined;
   // A name of digits and dots alone is meant as an IPv4 address.
   if (parts.v6 === undefined && /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;

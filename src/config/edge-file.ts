@@ -21,7 +21,7 @@ const slots = f.table({
 });
 
 const storageUrl = f.parsed('the address of the storage tier, such as "http://127.0.0.1:8428"', (text) =>
-  /^https?:\/\/[^\s?#]+$/.test(text) && URL.canParse(text.replace('{tenant}', '1')) ? text : undefined,
+  /^https?:\/\/[!"$->@-~]+$/.test(text) && URL.canParse(text.replace('{tenant}', '1')) ? text : undefined,
 );
 
 const instance = f.table({

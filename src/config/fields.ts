@@ -1,5 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { decimal } from '../text/ascii.ts';
 import { normalHost } from '../text/authority.ts';
 import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
 import { longestDelay, parseDuration, parseGoDuration } from './duration.ts';
@@ -102,9 +103,9 @@ export const ipAddress = z
 export const cidr = parsed('an address range such as "10.0.0.0/8" or "fd00::/8"', (text) => {
   const [address = '', bits, ...rest] = text.split('/');
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] as number;
-  if (most === -1 || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined;
-  const length = bits === undefined ? most : Number(bits);
-  return length <= most ? `${address}/${length}` : undefined;
+  if (most === -1 || rest.length > 0) return undefined;
+  const length = bits === undefined ? most : decimal(bits, most);
+  return length === -1 ? undefined : `${address}/${length}`;
 });
 
 export const appName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -1,3 +1,5 @@
+import { lower } from '../text/ascii.ts';
+
 /** Damerau-Levenshtein distance (optimal string alignment): a swap of neighbours counts as one edit. */
 export function editDistance(a: string, b: string): number {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...new Array<number>(b.length).fill(0)]);
@@ -20,7 +22,7 @@ export function nearest(word: string, known: Iterable<string>): string | null {
   let best: string | null = null;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const distance = editDistance(lower(word), lower(candidate));
     if (distance < least) {
       least = distance;
       best = candidate;

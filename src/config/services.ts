@@ -1,3 +1,4 @@
+import { lower } from '../text/ascii.ts';
 import type { FlyFile, FlyPort, FlyService, HttpCheck } from './fly-file.ts';
 import { httpDefaults } from './limits.ts';
 import type { CheckPlan, HttpOptions, ServicePlan } from './plan.ts';
@@ -159,7 +160,7 @@ export function httpOptionsOf(options: FlyPort['http_options'], at: Path, toml: 
   }
   const headers = Object.entries(options.response.headers);
   for (const [name] of headers) {
-    if (!framing.has(name.toLowerCase())) continue;
+    if (!framing.has(lower(name))) continue;
     const message = `header ${name} belongs to the connection, which is the edge's own: leave it out`;
     toml.failKey([...at, 'response', 'headers', name], message);
   }
@@ -172,7 +173,7 @@ export function httpOptionsOf(options: FlyPort['http_options'], at: Path, toml: 
     pristine: options.response.pristine,
     responseHeaders: headers.map(([name, values]) => ({
       name,
-      lower: name.toLowerCase(),
+      lower: lower(name),
       values: values === false ? null : values,
     })),
   };

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter } from 'node:path';
+import { trimOws } from '../text/ascii.ts';
 
 export interface LogicalVolume {
   /** Bytes. */
@@ -172,7 +173,7 @@ const unreadable = (row: unknown): LvsFault => ({
 
 /** The first that is more than a warning, if any. */
 function firstLine(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim());
+  const lines = text.split('\n').map(trimOws);
   const line = lines.find((line) => line !== '' && !line.startsWith('WARNING:')) ?? lines[0];
   return line.slice(0, longestDetail);
 }

@@ -71,6 +71,11 @@ describe('addresses', () => {
     [':80', undefined],
     ['256.1.1.1', undefined],
     ['a/b', undefined],
+    ['\u212aafka:80', undefined],
+    ['\u0130nstance:80', undefined],
+    ['app\u00a0:80', undefined],
+    ['app:\u0661', undefined],
+    ['app:80\n', undefined],
   ])('%s', (text, value) => {
     expect(parseAddress(text)).toEqual(value);
   });
@@ -97,5 +102,6 @@ test('the nearest known word', () => {
   expect(nearest('hostname', ['hostnames', 'host'])).toBe('hostnames');
   expect(nearest('drain_timout', ['drain_timeout', 'websocket_drain_timeout'])).toBe('drain_timeout');
   expect(nearest('Region', ['region'])).toBe('region');
+  expect(nearest('\u212a\u212a', ['kk'])).toBe('kk');
   expect(nearest('zzzzzz', ['region', 'host'])).toBeNull();
 });

@@ -17,7 +17,7 @@ const families = [
 ].map((name) => family(`disk_${name}`));
 
 /** One expression for name and fields is the cheapest way to read a line: this and net/dev are most of a scrape. */
-const form = new RegExp(`^ *\\d+ +\\d+ (\\S+)${' (\\d{1,20})'.repeat(families.length)}(?: |$)`);
+const form = new RegExp(`^ *\\d+ +\\d+ ([^ ]+)${' (\\d{1,20})'.repeat(families.length)}(?: |$)`);
 
 /** /proc/diskstats: `254 0 vda` and at least 11 fields; newer kernels have more. */
 export const diskstats: DeviceFile = { headLines: 0, form, families };

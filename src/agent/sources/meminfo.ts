@@ -35,7 +35,7 @@ export function readMeminfo(text: string, page: Page, fault: (reason: string) =>
     const family = missing.get(field);
     if (family === undefined) continue;
     missing.delete(field);
-    const [, amount] = /^:\s*(\d+) kB\s*$/.exec(line.slice(field.length)) ?? [];
+    const [, amount] = /^: *(\d+) kB$/.exec(line.slice(field.length)) ?? [];
     if (isCount(amount)) page.add(family, times(amount, kibibyte));
     else fault(`${field} is no amount in kB`);
   }

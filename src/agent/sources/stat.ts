@@ -13,11 +13,11 @@ const fewestModes = 4;
 export function readStat(text: string, page: Page, fault: (reason: string) => void): void {
   const seen = new Set<string>();
   for (const line of text.split('\n')) {
-    const [, id, rest] = /^cpu(\d+)\s+(.*)$/.exec(line) ?? [];
+    const [, id, rest] = /^cpu(\d+) +(.*)$/.exec(line) ?? [];
     // The CPUs come first; what follows them can be tens of kilobytes.
     if (id === undefined && seen.size > 0) break;
     if (id === undefined) continue;
-    const values = rest.trim().split(/\s+/).slice(0, modes.length);
+    const values = rest.split(' ').slice(0, modes.length);
     if (seen.has(id) || values.length < fewestModes || !values.every(isCount)) {
       fault(`cpu${id} is not understood`);
     } else {
