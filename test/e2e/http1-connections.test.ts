@@ -44,14 +44,14 @@ test('a connection carries one request after the other', async () => {
   await watch.moved({ 'edge 200': 3, 'app 200': 3, 'edge connects': 1, 'app connects': 3, ...bytes });
 });
 
-test('with type "connections" each request has a connection of its own, which says so and is closed', async () => {
+test('with type "connections" each request has a connection of its own, which says so and is ended', async () => {
   const client = await rawClient(edge.port());
   client.send(get());
   const peer = await instance.accept();
   expect(await peer.head()).toMatch(/\r\nConnection: close\r\n/);
   peer.send(answer());
   await client.response();
-  expect(await peer.peerEnd()).toBe('fin');
+  expect(await peer.peerEnd()).toBe('reset');
 });
 
 test('with type "requests" a connection to the instance is used again, by any client', async () => {

@@ -93,14 +93,15 @@ export class Attempt {
     if (source === 'instance') this.upstream?.failed();
   }
 
-  /** The instance has no more to do with this request. */
-  leave(service: Service, reusable: boolean, { limits }: Context, now: number): void {
+  /** The instance has no more to do with this request. @param whole request and answer went through to their ends. */
+  leave(service: Service, whole: boolean, reusable: boolean, { limits }: Context, now: number): void {
     const upstream = this.upstream!;
     const connection = this.connection!;
     this.ended(now);
     this.upstream = null;
     this.connection = null;
-    if (reusable && upstream.pooled) connection.park(limits.poolSize, limits.poolIdleTimeout);
+    if (whole && reusable && upstream.pooled) connection.park(limits.poolSize, limits.poolIdleTimeout);
+    else if (whole) connection.leave();
     else connection.destroy();
     service.release(upstream);
   }

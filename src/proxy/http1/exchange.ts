@@ -180,7 +180,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   /** The client's connection is gone. */
   clientClosed(): void {
     if (this.#state === State.idle || this.#state === State.tunnel) return;
-    this.#leaveInstance(false);
+    this.#leaveInstance();
     this.#end(errors.clientGone);
   }
 
@@ -266,7 +266,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #connectFailed(error: EdgeError, detail: string): void {
     const upstream = this.#attempt.upstream!;
     this.#attempt.failed(error);
-    this.#leaveInstance(false);
+    this.#leaveInstance();
     const retry = error.retry && this.#attempt.mayRetry(this.#context);
     if (retry && this.#attempt.failedToConnect(upstream, this.#asked.route!.service)) this.#seek();
     else this.#answerError(error, detail);
@@ -278,7 +278,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const stale = attempt.connection!.reused && !this.#answer.heard;
     const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
     if (!stale) attempt.failed(error);
-    this.#leaveInstance(false);
+    this.#leaveInstance();
     if (stale && repeatable && attempt.mayRetry(this.#context)) {
       attempt.wasStale();
       this.#seek();
@@ -299,7 +299,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   answerComplete(reusable: boolean): void {
     const now = performance.now();
     this.#attempt.complete();
-    this.#leaveInstance(reusable && this.request.done, now);
+    this.#leaveInstance(this.request.done, reusable, now);
     this.#end(null, now);
   }
 
@@ -330,17 +330,17 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   // ---- ends ----
 
   /** The instance, or the queue for one, has no more to do with this request. */
-  #leaveInstance(reusable: boolean, now = performance.now()): void {
+  #leaveInstance(whole = false, reusable = false, now = performance.now()): void {
     if (this.#state === State.seeking) this.#asked.route!.service.forget(this);
     if (this.#attempt.upstream === null) return;
     this.#answer.forgetHead();
-    this.#attempt.leave(this.#asked.route!.service, reusable, this.#context, now);
+    this.#attempt.leave(this.#asked.route!.service, whole, reusable, this.#context, now);
   }
 
   /** An error in the middle: answered when nothing was begun, else the client sees a broken answer. */
   #fail(error: EdgeError, detail: string): void {
     this.#attempt.failed(error);
-    this.#leaveInstance(false);
+    this.#leaveInstance();
     if (this.#answer.status === 0) {
       this.#answerError(error, detail);
       return;

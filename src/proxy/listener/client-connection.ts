@@ -140,6 +140,7 @@ export class ClientConnection implements SocketOwner, Swept {
   reset(): void {
     if (this.closed || this.tcp.handle === null) return;
     this.cut = true;
+    this.#left = true;
     this.tcp.resetAndDestroy();
   }
 

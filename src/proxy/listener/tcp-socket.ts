@@ -83,6 +83,11 @@ export class TcpSocket extends net.Socket {
   /** Something went through the stream and may still be queued in it. */
   #streamed = false;
   #ending = false;
+  /** FIN waits for direct writes, which the stream does not know of. */
+  #finish: ((error?: Error | null) => void) | null = null;
+  /** FIN is on its way through libuv, which resets nothing meanwhile (and Node then forgets the handle): RST follows it. */
+  #shutting = false;
+  #resets = false;
 
   constructor(accepted: TcpHandle | null) {
     super({ handle: accepted, onread, allowHalfOpen: true, manualStart: true } as object);
@@ -166,6 +171,28 @@ export class TcpSocket extends net.Socket {
     return super.end();
   }
 
+  override _final(callback: (error?: Error | null) => void): void {
+    if (this.#pending > 0) {
+      this.#finish = callback;
+      return;
+    }
+    this.#shutting = true;
+    super._final((error) => {
+      this.#shutting = false;
+      callback(error);
+      if (this.#resets) this.resetAndDestroy();
+    });
+  }
+
+  /** RST. A unix socket has none, and closes. */
+  override resetAndDestroy(): this {
+    const handle = this.tcpHandle;
+    if (this.#shutting) this.#resets = true;
+    else if (handle === null || 'reset' in handle) super.resetAndDestroy();
+    else this.destroy();
+    return this;
+  }
+
   #stream(data: string | Buffer): void {
     if (this.#deaf) return;
     this.#streamed = true;
@@ -202,6 +229,10 @@ export class TcpSocket extends net.Socket {
     if (this.destroyed) return;
     if (status < 0) this.#writeFailed(writeError(status));
     else if (!this.stalled) this.owner.onDrain();
+    if (this.#pending > 0 || this.#finish === null) return;
+    const finish = this.#finish;
+    this.#finish = null;
+    this._final(finish);
   }
 
   #writeFailed(error: Error): void {

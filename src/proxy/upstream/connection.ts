@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { clock } from '../clock.ts';
+import { clock, sweepInterval } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
 import type { Sweep, Swept } from '../sweep.ts';
@@ -19,10 +19,24 @@ export interface UpstreamUser {
   upstreamExpired(): void;
 }
 
-const State = { connecting: 'connecting', busy: 'busy', idle: 'idle', closed: 'closed' } as const;
+const State = {
+  connecting: 'connecting',
+  busy: 'busy',
+  /** In the pool. */
+  idle: 'idle',
+  /** Its last answer has come whole: the instance is to close it. */
+  leaving: 'leaving',
+  closed: 'closed',
+} as const;
 type State = (typeof State)[keyof typeof State];
 
-/** One connection to an instance. */
+/** An instance may take so long to close what it is done with, by the sweep's clock: a second at most. */
+const lingerTime = 1_000 - sweepInterval;
+
+/**
+ * One connection to an instance. Who closes first keeps the port in TIME_WAIT for a minute (RFC 9293 3.6), and a port is all that
+ * tells the connections to one instance apart: the instance closes first, or is sent RST, which leaves nothing behind.
+ */
 export class UpstreamConnection implements SocketOwner, Swept {
   readonly upstream: Upstream;
   readonly socket: TcpSocket;
@@ -73,7 +87,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
     this.#user = user;
   }
 
-  /** Back to the pool of its instance, when the pool has room. */
+  /** An answer has come whole: back to the pool of its instance, when the pool has room. */
   park(poolSize: number, idleTimeout: number): void {
     this.#user = null;
     if (this.#state !== State.busy || this.socket.failure !== null || this.upstream.idle.length >= poolSize) {
@@ -86,11 +100,23 @@ export class UpstreamConnection implements SocketOwner, Swept {
     this.upstream.idle.push(this);
   }
 
-  /** Closes without telling the user any more. */
+  /** Its last answer has come whole, and says so or was asked to: the instance closes. */
+  leave(): void {
+    this.#user = null;
+    if (this.#state !== State.busy || this.socket.failure !== null || this.socket.readableEnded) {
+      this.destroy();
+      return;
+    }
+    this.#state = State.leaving;
+    this.deadline = clock.now + lingerTime;
+  }
+
+  /** Closes at once, without telling the user any more. */
   destroy(): void {
     this.#user = null;
     if (this.#state === State.idle) this.#leavePool();
-    this.socket.destroy();
+    if (this.#state === State.connecting || this.socket.readableEnded) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   onBytes(buffer: Buffer, start: number, end: number): boolean {
