@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
+import { decimal } from '../text/ascii.ts';
 import { echoWebSocket } from './demo-websocket.ts';
 
 const [id = 'demo', host = '127.0.0.1', port = '0'] = process.argv.slice(2);
@@ -54,8 +55,8 @@ function text(response: ServerResponse, status: number, body: string): void {
 }
 
 function number(url: URL, name: string, fallback: number, most: number): number {
-  const value = Number(url.searchParams.get(name) ?? fallback);
-  return Number.isInteger(value) && value >= 0 ? Math.min(value, most) : fallback;
+  const value = decimal(url.searchParams.get(name) ?? '');
+  return value < 0 ? fallback : Math.min(value, most);
 }
 
 function sendBytes(response: ServerResponse, left: number): void {

@@ -2,6 +2,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import { parseDuration } from '../config/duration.ts';
+import { decimal, lower } from '../text/ascii.ts';
+import { mediaType } from '../text/media-type.ts';
 import type { Endpoint } from './endpoints.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -40,15 +42,16 @@ export function timeoutOf(parameters: Parameters): number | null | Refusal {
 
 /** The body of a POST; empty for GET, which must not have any. */
 async function readForm(request: IncomingMessage, sizeLimit: number): Promise<string | Refusal> {
-  const { 'content-type': type, 'content-encoding': coding, 'content-length': length } = request.headers;
-  const has = request.headers['transfer-encoding'] !== undefined || Number(length ?? 0) > 0;
+  const { 'content-type': type, 'content-encoding': coding, 'content-length': length = '0' } = request.headers;
+  const has = request.headers['transfer-encoding'] !== undefined || decimal(length) !== 0;
   if (!has) return '';
   if (request.method !== 'POST') return refusal(400, 'bad_data', 'a GET has no body: use POST');
-  if (coding !== undefined && coding !== 'identity') return unsupported('send the form without Content-Encoding');
-  if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(type ?? '')) {
+  if (coding !== undefined && lower(coding) !== 'identity')
+    return unsupported('send the form without Content-Encoding');
+  if (mediaType(type) !== 'application/x-www-form-urlencoded') {
     return unsupported('send the parameters as application/x-www-form-urlencoded');
   }
-  if (Number(length ?? 0) > sizeLimit) return tooLarge(sizeLimit);
+  if (decimal(length, sizeLimit) < 0) return tooLarge(sizeLimit);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

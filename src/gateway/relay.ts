@@ -2,6 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzipSync } from 'node:zlib';
+import { decimal, lower } from '../text/ascii.ts';
+import { mediaType } from '../text/media-type.ts';
 import { type Refusal, refusal, refuse } from './refusal.ts';
 
 /** Of an error that is not JSON, more is not read. */
@@ -17,7 +19,7 @@ const heldBack = 32 * 1024;
  */
 export async function relay(message: IncomingMessage, response: ServerResponse, limit: number): Promise<boolean> {
   const status = message.statusCode!;
-  const json = message.headers['content-type']?.startsWith('application/json') ?? false;
+  const json = mediaType(message.headers['content-type']) === 'application/json';
   if (response.headersSent || response.destroyed) return drop(message);
   if (status < 200 || (status >= 300 && status < 400)) {
     refuse(response, refusal(502, 'internal', `the storage tier answered with status ${status}`));
@@ -25,7 +27,7 @@ export async function relay(message: IncomingMessage, response: ServerResponse, 
   }
   if (status >= 400 && !json) return explain(message, response, status);
   const tooLarge = refusal(422, 'execution', `the answer has more than ${limit} bytes: ask for less`);
-  if (Number(message.headers['content-length'] ?? 0) > limit) {
+  if (decimal(message.headers['content-length'] ?? '0', limit) < 0) {
     refuse(response, tooLarge);
     message.destroy();
     return true;
@@ -98,8 +100,11 @@ async function explain(message: IncomingMessage, response: ServerResponse, statu
   } catch {
     return false;
   }
-  const text = message.headers['content-encoding'] === 'gzip' ? unzipped(chunks) : Buffer.concat(chunks).toString();
-  const error = text.replace(/^remoteAddr: "[^"]*"(, X-Forwarded-For: "[^"]*")?; requestURI: \S+; /, '').trim();
+  const text =
+    lower(message.headers['content-encoding'] ?? '') === 'gzip' ? unzipped(chunks) : Buffer.concat(chunks).toString();
+  const error = text
+    .replace(/^remoteAddr: "[^"]*"(, X-Forwarded-For: "[^"]*")?; requestURI: [^ ]+; /, '')
+    .replace(/[ \t\r\n]+$/, '');
   refuse(response, refusal(status, status < 500 ? 'bad_data' : 'internal', error.slice(0, longestError)));
   return true;
 }

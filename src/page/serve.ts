@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { acceptsGzip } from '../metrics/encoding.ts';
+import { members } from '../text/ascii.ts';
 import { type Asset, type PageSource, pageAssets } from './assets.ts';
 
 /** Answers a request for one of the page's paths. @returns whether it was one. */
@@ -60,7 +61,7 @@ function answer(request: IncomingMessage, response: ServerResponse, asset: Asset
 
 /** RFC 9110 13.1.2: compared weakly. */
 const matches = (header: string | undefined, etag: string): boolean =>
-  (header ?? '').split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
+  members(header ?? '').some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag);
 
 function line(response: ServerResponse, status: number, text: string): void {
   const body = `${text}\n`;

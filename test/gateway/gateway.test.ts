@@ -221,7 +221,47 @@ test('who may not is limited, and logged no more; who may is not, whatever other
   expect([failed, gateway.lines]).toEqual([[], []]);
 });
 
+test.each([
+  ['APPLICATION/x-www-form-URLENCODED', 200],
+  ['application/x-www-form-urlencoded\t;\tcharset=utf-8', 200],
+  ['application/x-www-form-urlencoded;', 200],
+  ['application/x-www-form-urlencoded\xa0', 415],
+  ['\xa0application/x-www-form-urlencoded', 415],
+  ['application/x-www-form-urlencoded\xa0; charset=utf-8', 415],
+  ['application/x-www-form-urlencoded, text/plain', 415],
+])('a form of type %j: %s', async (type, status) => {
+  const gateway = await testGateway();
+  expect((await gateway.post(`${base}/query`, 'query=up', { 'content-type': type })).status).toBe(status);
+  expect(gateway.asked).toHaveLength(status === 200 ? 1 : 0);
+});
+
+test('a length that no number holds is too large, not none', async () => {
+  const gateway = await testGateway();
+  const head = `${base}/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+  expect(await raw(gateway.port, `POST ${head}Content-Length: 18446744073709551615\r\n\r\n`)).toMatch(
+    /^HTTP\/1.1 413 /,
+  );
+  expect(await raw(gateway.port, `GET ${head}Content-Length: 18446744073709551615\r\n\r\n`)).toMatch(/^HTTP\/1.1 400 /);
+  expect(await raw(gateway.port, `POST ${head}Content-Length: 0x8\r\n\r\nquery=up`)).toMatch(/^HTTP\/1.1 400 /);
+  expect(gateway.asked).toEqual([]);
+});
+
 describe('answers', () => {
+  test.each([
+    ['Application/JSON', '{"x":1}'],
+    ['application/json\t;charset=utf-8', '{"x":1}'],
+    ['application/jsonp', null],
+    ['application/json-seq', null],
+    ['application/json\xa0', null],
+  ])('an error of type %j is passed on as it is when it is JSON: %s', async (type, body) => {
+    const gateway = await testGateway({
+      engine: (_request, response) => void response.writeHead(422, { 'Content-Type': type }).end('{"x":1}'),
+    });
+    const answer = await gateway.get(`${base}/query?query=up`);
+    const ours = `{"status":"error","errorType":"bad_data","error":"{\\"x\\":1}"}\n`;
+    expect([answer.status, answer.body]).toEqual([422, body ?? ours]);
+  });
+
   test('status, type and bytes pass, and nothing else', async () => {
     const gateway = await testGateway({ engine: (_request, response) => void response.writeHead(422).end('{"x":1}') });
     const answer = await gateway.get(`${base}/query?query=up`);

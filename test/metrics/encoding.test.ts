@@ -16,6 +16,20 @@ test.each([
   ['gzip;q=nonsense', false],
   ['gzip;q=0.5, identity', false],
   ['br', false],
+  ['gzip ;\tq=0.5\t, br', true],
+  ['\tgzip\t', true],
+  // NBSP is no blank, and what is written in another form is another thing.
+  ['gzip\xa0', false],
+  ['\xa0gzip', false],
+  ['gzip;\xa0q=1', false],
+  ['gzip;q=1\xa0', false],
+  ['gzip;q=\x0b1', false],
+  ['gzip;q =1', false],
+  ['gzip;q=0x1', false],
+  ['gzip;q=', false],
+  ['gzip;q=1e0', false],
+  ['gzip;q=.5', false],
+  ['gzip\u2028', false],
 ])('Accept-Encoding: %s → %s', (header, expected) => {
   expect(acceptsGzip(header)).toBe(expected);
 });

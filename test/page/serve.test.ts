@@ -122,7 +122,11 @@ test('what a browser has already is not sent again', async () => {
     const again = await get('/page/page.css', 'GET', { 'if-none-match': tag });
     expect([again.status, again.body.length]).toEqual([304, 0]);
   }
-  expect((await get('/page/page.css', 'GET', { 'if-none-match': '"other"' })).status).toBe(200);
+  const { etag } = headers;
+  for (const tag of [`"other"\t,\t${etag}\t`, `"other",,W/${etag}`])
+    expect((await get('/page/page.css', 'GET', { 'if-none-match': tag })).status).toBe(304);
+  for (const tag of ['"other"', `\xa0${etag}`, `${etag}\xa0`, '\xa0*', `W/\xa0${etag}`, `w/${etag}`])
+    expect((await get('/page/page.css', 'GET', { 'if-none-match': tag })).status).toBe(200);
 });
 
 test('gzip when it is asked for', async () => {

@@ -11,11 +11,11 @@ export interface Chosen extends Selection {
 
 export function readChosen(spans: readonly Span[], fallback: number): Chosen {
   const fragment = new URLSearchParams(location.hash.slice(1));
-  const span = Number(fragment.get('span'));
+  const span = fragment.get('span');
   return {
     app: fragment.get('app') ?? undefined,
     region: fragment.get('region') ?? undefined,
-    span: spans.some(({ seconds }) => seconds === span) ? span : fallback,
+    span: spans.find(({ seconds }) => String(seconds) === span)?.seconds ?? fallback,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The query API of the gateway: Prometheus' own, below `/prometheus/ORG/`. */
 
+import { parseValue } from '../model/page-reader.ts';
 import { type Expression, type Read, type Selection, toQuery } from '../model/read.ts';
 import type { Row, Table } from '../model/table.ts';
 import { now } from './clock.ts';
@@ -65,7 +66,7 @@ export class QuerySource implements Source {
 
   constructor({ org, token }: Credentials) {
     this.#url = `/prometheus/${org}/api/v1/`;
-    this.#token = /^\S+ /.test(token) ? token : `Bearer ${token}`;
+    this.#token = token.includes(' ') ? token : `Bearer ${token}`;
   }
 
   window(span: number): number {
@@ -166,8 +167,8 @@ export class QuerySource implements Source {
 const stepOf = (span: number): number => steps.find((step) => span / step <= points) ?? steps.at(-1)!;
 
 function finite(text: string): number | null {
-  const value = Number(text);
-  return Number.isFinite(value) ? value : null;
+  const value = parseValue(text);
+  return value !== null && Number.isFinite(value) ? value : null;
 }
 
 function kindOf(status: number): Failure['kind'] {

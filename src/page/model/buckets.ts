@@ -5,7 +5,10 @@ import type { Table, Value } from './table.ts';
 
 /** In rising order. */
 const sorted = ({ rows }: Table) =>
-  rows.map((row) => ({ le: parseBound(row.labels.le ?? ''), row })).sort((a, b) => a.le - b.le);
+  rows
+    .map((row) => ({ le: parseBound(row.labels.le ?? ''), row }))
+    .filter(({ le }) => !Number.isNaN(le))
+    .sort((a, b) => a.le - b.le);
 
 /** @param at index of the time; -1 is the last. @returns none when a bucket has no value. */
 export function bucketsAt(table: Table, at: number): Bucket[] {

@@ -1,5 +1,7 @@
 /** Histograms with classic buckets: cumulative counts, or their rates, by upper bound `le`. */
 
+import { parseValue } from './page-reader.ts';
+
 export interface Bucket {
   /** Upper bound, seconds; the last is Infinity. */
   le: number;
@@ -7,7 +9,8 @@ export interface Bucket {
   count: number;
 }
 
-export const parseBound = (le: string): number => (le === '+Inf' || le === 'Inf' ? Infinity : Number(le));
+/** NaN for what is none. */
+export const parseBound = (le: string): number => parseValue(le) ?? NaN;
 
 /**
  * Value below which the share `q` of the observations lies, as PromQL's `histogram_quantile` says it: linear within a bucket;

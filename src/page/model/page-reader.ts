@@ -74,14 +74,12 @@ export class PageReader<T> {
     nameAt.lastIndex = start;
     if (!this.#wanted(nameAt.exec(text)![0])) return;
     // The value follows the labels, which may hold any character.
-    const space = text.indexOf(' ', labelsEnd(text, start, end));
+    blank.lastIndex = labelsEnd(text, start, end);
+    const space = blank.exec(text)?.index ?? end;
     if (space <= start || space >= end) return void (this.#skipped += 1);
-    const [value, timestamp = '0', ...more] = text
-      .slice(space + 1, end)
-      .trim()
-      .split(/ +/);
-    const number = parseValue(value!);
-    if (number === null || more.length > 0 || !/^-?\d+$/.test(timestamp)) return void (this.#skipped += 1);
+    const value = valueAndTime.exec(text.slice(space, end))?.[1];
+    const number = value === undefined ? null : parseValue(value);
+    if (number === null) return void (this.#skipped += 1);
     const entry = this.#entry(text.slice(start, space));
     if (entry === null) return void (this.#skipped += 1);
     entry.seen = this.#page;
@@ -101,6 +99,9 @@ export class PageReader<T> {
 }
 
 const nameAt = /[\w:]*/y;
+/** Blanks of the format are SP and HTAB; JavaScript's `\s` and `trim` mean NBSP, too. */
+const blank = /[ \t]/g;
+const valueAndTime = /^[ \t]+([^ \t]+)(?:[ \t]+-?\d+)?[ \t]*$/;
 const hash = 35;
 const carriageReturn = 13;
 
@@ -113,7 +114,7 @@ function labelsEnd(text: string, start: number, end: number): number {
 }
 
 /** Go's ParseFloat, as far as the format uses it; null for what is no number. */
-function parseValue(text: string): number | null {
+export function parseValue(text: string): number | null {
   if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
   if (/^\+?Inf$/i.test(text)) return Infinity;
   if (/^-Inf$/i.test(text)) return -Infinity;
@@ -121,7 +122,7 @@ function parseValue(text: string): number | null {
 }
 
 const head = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?$/s;
-const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)/sy;
+const pair = /[ \t]*([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(?:,|$)/sy;
 
 /** `name{label="value",…}`; null when it is not of the format. */
 export function parseSeries(text: string): { name: string; labels: Labels } | null {

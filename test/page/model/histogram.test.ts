@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bucketsAt, heat, quantilesOver } from '../../../src/page/model/buckets.ts';
-import { type Bucket, densities, quantile } from '../../../src/page/model/histogram.ts';
+import { type Bucket, densities, parseBound, quantile } from '../../../src/page/model/histogram.ts';
 import type { Table } from '../../../src/page/model/table.ts';
 import { seeded } from '../../helpers/random.ts';
 import { installed, Storage } from '../../helpers/storage.ts';
@@ -41,6 +41,17 @@ test('of a table: rows come in any order, times without observations are empty',
   expect(quantilesOver(times, 0.5)).toEqual([1.25, null, null]);
   expect(bucketsAt(times, 0).map(({ le }) => le)).toEqual([0.5, 2, 10, Infinity]);
   expect(bucketsAt(times, -1)).toEqual([]);
+});
+
+const noBounds = ['', ' ', ' 1', '1\xa0', '0x1', '0b1', '1_0', 'Infinity', '\u0661'];
+test.each<[string, number]>([
+  ['0.5', 0.5],
+  ['1e-3', 0.001],
+  ['+Inf', Infinity],
+  ['Inf', Infinity],
+  ...noBounds.map((le): [string, number] => [le, NaN]),
+])('the bound %j is %s', (le, expected) => {
+  expect(parseBound(le)).toBe(expected);
 });
 
 test('a heat map has the buckets from the first used one to the last', () => {

@@ -33,6 +33,8 @@ a{b="c"} 3 1700000000000
 a{b="say \\"hi\\"",c="back\\\\slash\\nline",d="} 7 {",} -1.5e-3
 unwanted{"whatever
 a{b="ü"} +Inf\r
+a\t4\t1700000000000\t
+a{ b = "\xa0" ,\tc\t=\t"d"\t} \t5
 b:c{x="1",y="2"} NaN
 
 `;
@@ -43,6 +45,8 @@ b:c{x="1",y="2"} NaN
       ['a', { b: 'c' }, 3],
       ['a', { b: 'say "hi"', c: 'back\\slash\nline', d: '} 7 {' }, -0.0015],
       ['a', { b: 'ü' }, Infinity],
+      ['a', {}, 4],
+      ['a', { b: '\xa0', c: 'd' }, 5],
       ['b:c', { x: '1', y: '2' }, NaN],
     ],
     skipped: 0,
@@ -60,6 +64,14 @@ test.each([
   '1a 1',
   'a{b="c"} 1 2 3',
   'a{b="c"} 0x1',
+  'a{b="c"} \xa01',
+  'a{b="c"} 1\xa0',
+  'a{b="c"} 1\v',
+  'a{b="c"} 1 \xa02',
+  'a{b="c",\xa0d="e"} 1',
+  'a{b\u2028="c"} 1',
+  'a{b="c"}\xa01',
+  'a{b="c"} \u0661',
   '{a="b"} 1',
 ])('%j is skipped, and what follows is read', (line) => {
   expect(read(`${line}\nok 1\n`)).toEqual({ samples: [['ok', {}, 1]], skipped: 1 });
