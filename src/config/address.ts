@@ -18,7 +18,8 @@ export function parseAddress(text: string): { host: string; port: number | null 
   const parts = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)?.groups;
   if (parts === undefined) return undefined;
   const host = parts.v6 ?? lower(parts.name!);
-  if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host)) return undefined;
+  // A final dot says that a name is whole (RFC 1034 3.1).
+  if (parts.v6 !== undefined ? !isIPv6(host) : !isHostName(host.replace(/\.$/, ''))) return undefined;
   // A name of digits and dots alone is meant as an IPv4 address.
   if (parts.v6 === undefined && /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
   const number = parts.port === undefined ? null : Number(parts.port);

@@ -87,10 +87,11 @@ const listeners = ({ listeners, apps }: Plan): Named =>
 const certificates = ({ certificates }: Plan): Named =>
   new Map(certificates.map(({ hostnames, cert, key }) => [hostnames.join(' '), { cert, key }]));
 
-const other = ({ log, slots, trustedProxies, limits, organizations }: Plan): Record<string, unknown> => ({
+const other = ({ log, slots, trustedProxies, limits, resolver, organizations }: Plan): Record<string, unknown> => ({
   log,
   slots,
   trusted_proxies: trustedProxies,
   limits,
+  resolver,
   organizations,
 });

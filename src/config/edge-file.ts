@@ -66,6 +66,17 @@ export const edgeFile = f.table({
     })
     .prefault({}),
   limits: limitsTable.prefault({}),
+  resolver: f
+    .table({
+      servers: f
+        .list(f.dnsServer, 'an array of addresses, such as ["10.0.0.2", "127.0.0.1:5353"]')
+        .min(1, 'at least one address, or leave it out')
+        .optional(),
+      search: f.list(f.domain, 'an array of domains, such as ["svc.cluster.local"]').optional(),
+      ndots: f.integer(0, 15).optional(),
+      hosts: path.default('/etc/hosts'),
+    })
+    .prefault({}),
   organizations: f
     .list(
       f.table({

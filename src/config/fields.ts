@@ -1,6 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import { decimal } from '../text/ascii.ts';
+import { decimal, lower } from '../text/ascii.ts';
 import { normalHost } from '../text/authority.ts';
 import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
 import { longestDelay, parseDuration, parseGoDuration } from './duration.ts';
@@ -93,6 +93,22 @@ export const instanceAddress = parsed('"host" or "host:port", an IPv6 address in
 export const hostPort = parsed('"host:port", an IPv6 address in brackets', (text) => {
   const address = parseHostPort(text);
   return address === undefined ? undefined : formatAddress(address);
+});
+
+/** As `dns.setServers` takes it. */
+export const dnsServer = parsed(
+  'an IP address such as "10.0.0.2" or "127.0.0.1:5353", IPv6 in brackets with a port',
+  (text) => {
+    if (isIP(text) !== 0) return text;
+    const address = parseAddress(text);
+    if (address === undefined || isIP(address.host) === 0) return undefined;
+    return address.port === null ? address.host : formatAddress({ host: address.host, port: address.port });
+  },
+);
+
+export const domain = parsed('a domain such as "svc.cluster.local"', (text) => {
+  const name = lower(text).replace(/\.$/, '');
+  return isHostName(name) ? name : undefined;
 });
 
 export const ipAddress = z

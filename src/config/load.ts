@@ -11,7 +11,7 @@ import { type EdgeFile, edgeFile, edgeStandIns } from './edge-file.ts';
 import { type Fault, type Findings, inOneLine, inReadingOrder } from './fault.ts';
 import { limitNames, limits, snakeCase } from './limits.ts';
 import { listenersOf } from './listeners.ts';
-import type { GatewayPlan, Limits, Plan, SlotsPlan } from './plan.ts';
+import type { GatewayPlan, Limits, Plan, ResolverPlan, SlotsPlan } from './plan.ts';
 import { reasonOf } from './reason.ts';
 import { parseToml, type TomlFile } from './toml.ts';
 
@@ -72,6 +72,7 @@ async function planOf(toml: TomlFile): Promise<Plan> {
       flyClientIp: edge.trusted_proxies.fly_client_ip,
     },
     limits: limitsOf(edge),
+    resolver: resolverOf(edge, folder),
     organizations: edge.organizations,
     gateway: gatewayOf(edge, folder),
     volumes: edge.volumes,
@@ -114,6 +115,11 @@ function limitsOf(edge: EdgeFile): Limits {
   const given = edge.limits as Record<string, number | undefined>;
   const entries = limitNames.map((name) => [name, given[snakeCase(name)] ?? limits[name].default]);
   return Object.fromEntries(entries) as Limits;
+}
+
+function resolverOf({ resolver }: EdgeFile, folder: string): ResolverPlan {
+  const { servers = null, search = null, ndots = null, hosts } = resolver;
+  return { servers, search, ndots, hosts: resolve(folder, hosts) };
 }
 
 function gatewayOf({ gateway }: EdgeFile, folder: string): GatewayPlan | null {

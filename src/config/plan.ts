@@ -21,11 +21,23 @@ export interface Plan {
   slots: SlotsPlan;
   trustedProxies: { cidrs: string[]; proxyProtocol: 'off' | 'optional' | 'required'; flyClientIp: boolean };
   limits: Limits;
+  /** Absent from a supervisor that knows no such table. */
+  resolver?: ResolverPlan;
   /** An operator's series are its apps' and those that belong to no app. */
   organizations: { slug: string; id: number; operator?: boolean }[];
   /** The query API, `fly-edge gateway`; null when edge.toml has none. */
   gateway?: GatewayPlan | null;
   volumes?: { id: string; app: string; lv: string }[];
+}
+
+/** How host names of instances are resolved; null: as `/etc/resolv.conf` says. */
+export interface ResolverPlan {
+  /** DNS servers, `address` or `address:port`. */
+  servers: string[] | null;
+  search: string[] | null;
+  ndots: number | null;
+  /** Absolute path of the hosts file. */
+  hosts: string;
 }
 
 export interface GatewayPlan {

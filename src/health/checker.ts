@@ -1,5 +1,5 @@
 import type { CheckPlan, Plan, UpstreamPlan } from '../config/plan.ts';
-import { type Probe, probe } from './probe.ts';
+import type { Probe } from './probe.ts';
 
 export interface HealthChange {
   key: string;
@@ -28,7 +28,7 @@ export class HealthChecker {
     plan: Plan,
     known: Iterable<[key: string, healthy: boolean]>,
     changed: (change: HealthChange) => void,
-    run = probe,
+    run: Probe,
   ) {
     const before = new Map(known);
     this.#upstreams = plan.apps.flatMap((app) =>

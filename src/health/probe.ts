@@ -1,16 +1,19 @@
-import { connect, isIPv6 } from 'node:net';
+import { connect, isIPv6, type LookupFunction } from 'node:net';
 import type { CheckPlan, UpstreamPlan } from '../config/plan.ts';
 
 /** One try of a check: null when it passed, else why not, in a few words. */
 export type Probe = (check: CheckPlan, upstream: UpstreamPlan) => Promise<string | null>;
 
-/** A probe that goes over the network. */
-export const probe: Probe = (check, upstream) => (check.type === 'tcp' ? tcp(check, upstream) : http(check, upstream));
+/** Probes that go over the network. @param lookup of host names, as the traffic's. */
+export const prober =
+  (lookup: LookupFunction): Probe =>
+  (check, upstream) =>
+    check.type === 'tcp' ? tcp(check, upstream, lookup) : http(check, upstream, lookup);
 
 /** Passes when the connection is made. */
-function tcp({ timeout }: CheckPlan, { host, port }: UpstreamPlan): Promise<string | null> {
+function tcp({ timeout }: CheckPlan, { host, port }: UpstreamPlan, lookup: LookupFunction): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, lookup });
     const end = (result: string | null) => {
       clearTimeout(timer);
       socket.destroy();
@@ -23,7 +26,11 @@ function tcp({ timeout }: CheckPlan, { host, port }: UpstreamPlan): Promise<stri
 }
 
 /** Passes on 2xx. A redirect is none: it says nothing of the instance. */
-async function http(check: CheckPlan & { type: 'http' }, upstream: UpstreamPlan): Promise<string | null> {
+async function http(
+  check: CheckPlan & { type: 'http' },
+  upstream: UpstreamPlan,
+  lookup: LookupFunction,
+): Promise<string | null> {
   const { timeout, protocol, path, method } = check;
   const authority = isIPv6(upstream.host) ? `[${upstream.host}]:${upstream.port}` : `${upstream.host}:${upstream.port}`;
   // A quarter of a second to load: only the worker that checks over HTTP has it.
@@ -33,6 +40,7 @@ async function http(check: CheckPlan & { type: 'http' }, upstream: UpstreamPlan)
     pipelining: 0,
     connect: {
       timeout,
+      lookup,
       rejectUnauthorized: !check.tlsSkipVerify,
       ...(check.tlsServerName === null ? {} : { servername: check.tlsServerName }),
     },

@@ -1,6 +1,7 @@
 import { formatAddress } from '../config/address.ts';
 import type { AppPlan, ListenerPlan, Plan } from '../config/plan.ts';
 import type { Recorder } from '../metrics/recorder.ts';
+import type { Resolver } from '../resolver/resolver.ts';
 import type { Ejection } from '../supervisor/messages.ts';
 import { Service } from './balancing/service.ts';
 import { sweepInterval } from './clock.ts';
@@ -48,6 +49,7 @@ export class DataPlane implements Context {
   draining = false;
   handover = false;
   readonly #recorder: Recorder;
+  readonly #resolver: Pick<Resolver, 'follow'>;
   readonly trusted: TrustedPeers;
   readonly flyClientIp: boolean;
   readonly #certificates: CertificateStore;
@@ -66,7 +68,14 @@ export class DataPlane implements Context {
   #cut = 0;
 
   /** @param ticketKeys 48 bytes each, newest first, shared by all workers. */
-  constructor(plan: Plan, recorder: Recorder, host: ProxyHost, ticketKeys: readonly Uint8Array[]) {
+  constructor(
+    plan: Plan,
+    recorder: Recorder,
+    host: ProxyHost,
+    ticketKeys: readonly Uint8Array[],
+    resolver: Pick<Resolver, 'follow'>,
+  ) {
+    this.#resolver = resolver;
     this.region = plan.region;
     this.limits = plan.limits;
     this.host = host;
@@ -100,13 +109,15 @@ export class DataPlane implements Context {
     );
     const services = plan.services.map((service) => {
       const upstreams = service.upstreams.map(
-        (upstream) => new Upstream(upstream, service, ofInstance.get(upstream.instance)!),
+        (upstream) =>
+          new Upstream(upstream, service, ofInstance.get(upstream.instance)!, this.#resolver.follow(upstream.host)),
       );
       const made = new Service(service, upstreams, this.limits, this.host);
       for (const upstream of upstreams) {
         this.#upstreams.set(upstream.key, upstream);
         if (this.limits.ejectFailures > 0) upstream.onOutcome = (of) => this.#outcome(of);
         this.#serviceOf.set(upstream, made);
+        upstream.name?.followers.add(() => this.#moved(upstream));
       }
       this.#services.push(made);
       return made;
@@ -211,6 +222,12 @@ export class DataPlane implements Context {
     upstream.ejection = ejection;
     // The first success of a trial is to be told.
     upstream.failures = ejection === 'trial' ? 1 : 0;
+    this.#serviceOf.get(upstream)!.judge();
+  }
+
+  /** Its name has other addresses: no request goes to those that it had. */
+  #moved(upstream: Upstream): void {
+    for (const connection of [...upstream.idle]) if (connection.left) connection.destroy();
     this.#serviceOf.get(upstream)!.judge();
   }
 

@@ -41,6 +41,7 @@ export const errors = {
   idleTimeout: row('idle_timeout', 'client', 0, 'no bytes moved for too long'),
   clientGone: row('client_gone', 'client', 0, 'the client left', { counted: false }),
   noInstance: row('no_instance', 'edge', 503, 'no healthy instance'),
+  unresolved: row('unresolved', 'edge', 503, 'no address has been found yet for the name of any instance'),
   queueFull: row('queue_full', 'edge', 503, 'all instances are at their limit and the queue is full'),
   queueTimeout: row('queue_timeout', 'edge', 503, 'all instances stayed at their limit'),
   accept: row('accept', 'edge', 0, 'a connection could not be accepted'),

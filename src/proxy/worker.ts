@@ -3,9 +3,12 @@
 import { flushCompileCache } from 'node:module';
 import type { Plan } from '../config/plan.ts';
 import { HealthChecker } from '../health/checker.ts';
+import { prober } from '../health/probe.ts';
 import { accessLog, eventLog, flushLogs, type Log, reopenLogs } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
+import type { Name } from '../resolver/name.ts';
+import { Resolver } from '../resolver/resolver.ts';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
 import { DataPlane } from './data-plane.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
@@ -27,6 +30,7 @@ const shortened = (text: string, longest: number): string =>
   text.length > longest ? `${text.slice(0, longest)}…` : text;
 
 class Worker {
+  readonly resolver: Resolver;
   readonly #log: Log;
   readonly #recorder: Recorder;
   readonly #proxy: DataPlane;
@@ -40,22 +44,46 @@ class Worker {
   constructor({ plan, colour, generation, index, ticketKeys, health, ejected }: Start) {
     this.#log = eventLog({ slot: colour, generation, worker: index }, plan.log.file);
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
-    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log), ticketKeys);
+    this.resolver = new Resolver(plan.resolver, {
+      // Each worker looks for itself; one tells.
+      report: (name) => (index === 0 ? this.#nameChanged(name) : undefined),
+    });
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log), ticketKeys, this.resolver);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
     for (const [key, address, state] of ejected ?? []) this.#proxy.setEjection(key, address, state);
     this.#checker =
       index === 0
-        ? new HealthChecker(plan, health ?? [], ({ key, app, instance, healthy, reason }) => {
-            this.#proxy.setHealth(key, healthy);
-            send({ type: 'health', upstreams: [[key, healthy]] });
-            if (healthy) this.#log.info({ app, instance }, 'instance is healthy');
-            else this.#log.warn({ app, instance, reason }, 'instance is unhealthy');
-          })
+        ? new HealthChecker(
+            plan,
+            health ?? [],
+            ({ key, app, instance, healthy, reason }) => {
+              this.#proxy.setHealth(key, healthy);
+              send({ type: 'health', upstreams: [[key, healthy]] });
+              if (healthy) this.#log.info({ app, instance }, 'instance is healthy');
+              else this.#log.warn({ app, instance, reason }, 'instance is unhealthy');
+            },
+            prober(this.resolver.lookup),
+          )
         : null;
     this.#timer = setInterval(() => this.#push(), flushInterval);
-    const checked = this.#checker?.start();
-    if (health !== null || checked === undefined) send({ type: 'ready' });
-    else void checked.then(() => send({ type: 'ready' }));
+    void this.#begin(health !== null);
+  }
+
+  /** @param known the health of the instances is: it need not be found out before. */
+  async #begin(known: boolean): Promise<void> {
+    await this.resolver.start();
+    const checked = this.#drained === null ? this.#checker?.start() : undefined;
+    if (!known) await checked;
+    send({ type: 'ready' });
+  }
+
+  #nameChanged({ host, failure, addresses }: Name): void {
+    if (failure === '') this.#log.info({ name: host }, 'name resolves again');
+    else
+      this.#log.warn(
+        { name: host, reason: failure, known: addresses.map(({ address }) => address) },
+        'name does not resolve',
+      );
   }
 
   receive(message: Exclude<ToWorker, Start>, handle: TcpHandle | undefined): void {
@@ -179,6 +207,8 @@ function send(message: FromWorker, sent: () => void = () => {}): void {
 
 function end(code: number): void {
   flushLogs();
+  // Node waits for its threads: one may ask a name server that is silent.
+  if (worker?.resolver.blocked) process.kill(process.pid, 'SIGKILL');
   process.exit(code);
 }
 

@@ -23,6 +23,7 @@ test('defaults of edge.toml', async () => {
     slots: { readyTimeout: 20_000, maxDraining: 8, drainTimeout: 30_000, websocketDrainTimeout: 300_000 },
     trustedProxies: { cidrs: [], proxyProtocol: 'off', flyClientIp: false },
     limits: defaultLimits(),
+    resolver: { servers: null, search: null, ndots: null, hosts: '/etc/hosts' },
     organizations: [],
     gateway: null,
     volumes: [],
@@ -332,4 +333,15 @@ test('an instance needs no process when there is one group, or one named app', a
 test('paths are relative to edge.toml, and absolute in the plan', async () => {
   const { slots, gateway } = await planOf(configuration({ top: 'gateway.storage = "http://127.0.0.1:8428"' }));
   expect(isAbsolute(slots.control!) && isAbsolute(gateway!.keys)).toBe(true);
+});
+
+test('whom to ask for names', async () => {
+  const top =
+    'resolver = { servers = ["10.0.0.2", "127.0.0.1:5353", "::1", "[fd00::2]:53", "[fd00::3]"], search = ["Svc.Test.", "test"], ndots = 0, hosts = "hosts" }';
+  expect((await load(configuration({ top }))).plan!.resolver).toEqual({
+    servers: ['10.0.0.2', '127.0.0.1:5353', '::1', '[fd00::2]:53', 'fd00::3'],
+    search: ['svc.test', 'test'],
+    ndots: 0,
+    hosts: expect.stringMatching(/^\/.*\/hosts$/),
+  });
 });

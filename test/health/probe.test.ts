@@ -1,12 +1,14 @@
+import { lookup } from 'node:dns';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CheckPlan, UpstreamPlan } from '../../src/config/plan.ts';
-import { probe } from '../../src/health/probe.ts';
+import { prober } from '../../src/health/probe.ts';
 import { makeSelfSigned } from '../../src/proxy/tls/self-signed.ts';
 
+const probe = prober(lookup);
 const times = { interval: 10_000, timeout: 2_000, gracePeriod: 0 };
 const tcp: CheckPlan = { ...times, type: 'tcp' };
 const http: CheckPlan & { type: 'http' } = {

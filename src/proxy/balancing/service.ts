@@ -51,7 +51,7 @@ export class Service {
       }
     }
     if (!this.#anyEligible(seeker.tried)) {
-      seeker.refused(errors.noInstance);
+      seeker.refused(this.#nobody());
       return;
     }
     this.#waiting.enter(seeker, clock.now + this.#limits.queueTimeout);
@@ -78,12 +78,12 @@ export class Service {
     this.pump();
   }
 
-  /** Checks or outcomes have changed: those that are ejected serve all the same where nobody else could. */
+  /** Checks, outcomes or names have changed: those that are ejected serve all the same where nobody else could. */
   judge(): void {
     const { upstreams } = this;
-    const sound = upstreams.some(({ checked, ejection }) => checked && ejection === 'in');
+    const sound = upstreams.some(({ checked, resolved, ejection }) => checked && resolved && ejection === 'in');
     for (const upstream of upstreams) {
-      upstream.healthy = upstream.checked && (upstream.ejection !== 'out' || !sound);
+      upstream.healthy = upstream.checked && upstream.resolved && (upstream.ejection !== 'out' || !sound);
       if (sound && upstream.ejection === 'trial') upstream.try();
       else upstream.most = Number.POSITIVE_INFINITY;
       if (upstream.healthy) continue;
@@ -101,7 +101,7 @@ export class Service {
       this.#serve();
       const hopeless = this.#waiting.find(({ tried }) => !this.#anyEligible(tried));
       if (hopeless === null) break;
-      this.#waiting.next(hopeless).refused(errors.noInstance);
+      this.#waiting.next(hopeless).refused(this.#nobody());
     }
     this.#serving = false;
     if (this.#waiting.size > 0) this.#lease();
@@ -155,6 +155,11 @@ export class Service {
     // Other workers hold the permits of one that has less to do: for the next one, nobody waits for it.
     if (without !== null && best !== null && without.load < best.load) this.#ask(without, 1);
     return best;
+  }
+
+  /** Why there is no instance. */
+  #nobody(): EdgeError {
+    return this.upstreams.some(({ checked, resolved }) => checked && !resolved) ? errors.unresolved : errors.noInstance;
   }
 
   #anyEligible(tried: readonly Upstream[] | null): boolean {

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { Name } from '../../resolver/name.ts';
 import { clock, sweepInterval } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
@@ -30,6 +31,9 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
+/** After so long, an address that does not answer leaves the rest of the time to the next one (RFC 8305 8). */
+const attemptTimeout = 250;
+
 /** An instance may take so long to close what it is done with, by the sweep's clock: a second at most. */
 const lingerTime = 1_000 - sweepInterval;
 
@@ -45,6 +49,8 @@ export class UpstreamConnection implements SocketOwner, Swept {
   deadline: number;
   place = -1;
   parkedAt = 0;
+  /** Of the instance, where it has a name: the address that is, or was last, tried. */
+  address = '';
   #user: UpstreamUser | null;
   #state: State = State.connecting;
   readonly #sweep: Sweep;
@@ -62,7 +68,29 @@ export class UpstreamConnection implements SocketOwner, Swept {
     socket.readsOn = true;
     socket.on('connect', onConnect);
     socket.setNoDelay(true);
-    socket.connect(upstream.port, upstream.host);
+    if (upstream.name === null) socket.connect(upstream.port, upstream.host);
+    else this.#connectByName(upstream.name);
+  }
+
+  /** Its addresses are there already. One after the other is tried (RFC 8305 5). */
+  #connectByName(name: Name): void {
+    const { socket, upstream } = this;
+    const { addresses } = name;
+    if (addresses.length === 1) {
+      this.address = addresses[0]!.address;
+      socket.connect(upstream.port, this.address);
+      return;
+    }
+    socket.on('connectionAttempt', onAttempt);
+    socket.on('connectionAttemptFailed', onAttemptFailed);
+    socket.on('connectionAttemptTimeout', onAttemptFailed);
+    const { port, host } = upstream;
+    socket.connect({ port, host, lookup: name.lookup, autoSelectFamilyAttemptTimeout: attemptTimeout });
+  }
+
+  /** The name of the instance is elsewhere now. */
+  get left(): boolean {
+    return this.upstream.name !== null && !this.upstream.name.has(this.address);
   }
 
   onConnected(): void {
@@ -90,7 +118,8 @@ export class UpstreamConnection implements SocketOwner, Swept {
   /** An answer has come whole: back to the pool of its instance, when the pool has room. */
   park(poolSize: number, idleTimeout: number): void {
     this.#user = null;
-    if (this.#state !== State.busy || this.socket.failure !== null || this.upstream.idle.length >= poolSize) {
+    const full = this.upstream.idle.length >= poolSize;
+    if (this.#state !== State.busy || this.socket.failure !== null || full || this.left) {
       this.destroy();
       return;
     }
@@ -147,7 +176,8 @@ export class UpstreamConnection implements SocketOwner, Swept {
     const user = this.#user;
     this.#user = null;
     if (user === null) return;
-    const detail = (failure as NodeJS.ErrnoException | null)?.code ?? failure?.message ?? '';
+    const cause = failure instanceof AggregateError ? lastCause(failure) : failure;
+    const detail = (cause as NodeJS.ErrnoException | null)?.code ?? cause?.message ?? '';
     if (was === State.connecting) user.upstreamClosed(connectError(detail), detail);
     else user.upstreamClosed(failure === null ? null : errors.instanceClosed, detail);
   }
@@ -155,6 +185,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   expire(): void {
     const user = this.#user;
     if (this.#state === State.connecting) {
+      this.upstream.name?.avoid(this.address);
       this.#user = null;
       this.socket.destroy();
       this.deadline = Number.POSITIVE_INFINITY;
@@ -181,7 +212,17 @@ function onConnect(this: TcpSocket): void {
   (this.owner as UpstreamConnection).onConnected();
 }
 
+function onAttempt(this: TcpSocket, address: string): void {
+  (this.owner as UpstreamConnection).address = address;
+}
+function onAttemptFailed(this: TcpSocket, address: string): void {
+  (this.owner as UpstreamConnection).upstream.name!.avoid(address);
+}
+
 const exhaustion = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
+
+/** Of several addresses: one that the instance is to blame for, else any. A machine without IPv6 has no address to connect to one from. */
+const lastCause = ({ errors }: AggregateError): Error => errors.find(({ code }) => !exhaustion.has(code)) ?? errors[0];
 
 /** Our own lack of descriptors or ports is not the instance's fault, and another instance would not help. */
 function connectError(detail: string): EdgeError {

@@ -1,4 +1,5 @@
 import type { ServicePlan, UpstreamPlan } from '../../config/plan.ts';
+import type { Name } from '../../resolver/name.ts';
 import type { Ejection } from '../../supervisor/messages.ts';
 import type { InstanceSeries } from '../series.ts';
 import type { UpstreamConnection } from './connection.ts';
@@ -16,6 +17,8 @@ export class Upstream {
   readonly instance: string;
   readonly host: string;
   readonly port: number;
+  /** Where the host is; null for an IP address. */
+  readonly name: Name | null;
   readonly soft: number;
   readonly hard: number | null;
   readonly pooled: boolean;
@@ -23,7 +26,7 @@ export class Upstream {
   /** Newest last: the one used last is the least likely to have been closed by the instance. */
   readonly idle: UpstreamConnection[] = [];
   /** Gets traffic: see `Service.judge`. */
-  healthy = true;
+  healthy: boolean;
   /** Its service checks pass, or there are none. */
   checked = true;
   /** It fails its requests, as all workers together found. */
@@ -49,15 +52,22 @@ export class Upstream {
   /** `inFlight` as the supervisor knows it. */
   reported = 0;
 
-  constructor(plan: UpstreamPlan, service: ServicePlan, series: InstanceSeries) {
+  constructor(plan: UpstreamPlan, service: ServicePlan, series: InstanceSeries, name: Name | null = null) {
     this.key = plan.key;
     this.instance = plan.instance;
     this.host = plan.host;
     this.port = plan.port;
+    this.name = name;
+    this.healthy = this.resolved;
     this.soft = service.concurrency.soft;
     this.hard = service.concurrency.hard;
     this.pooled = service.concurrency.type === 'requests';
     this.series = series;
+  }
+
+  /** It is known where to connect to. */
+  get resolved(): boolean {
+    return this.name === null || this.name.found;
   }
 
   get load(): number {
