@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../config/address.ts';
 import { bindFault } from '../supervisor/listening-socket.ts';
 import type { End } from './app.ts';
+import { Audience } from './audience.ts';
 import { Collector, type CollectorOptions } from './collector.ts';
 import { family, type Page } from './page.ts';
 import { createAgentServer } from './server.ts';
@@ -18,6 +19,7 @@ const longestAnswer = 1000;
 
 export class Agent {
   readonly #server: Server;
+  readonly #audience = new Audience();
   readonly #reported = Promise.withResolvers<void>();
   #end: End | null = null;
 
@@ -25,8 +27,10 @@ export class Agent {
     const collector = new Collector(options);
     this.#server = createAgentServer({
       page: () => collector.collect((page) => this.#write(page)),
-      scraped: (page) => {
-        if (this.#end !== null && page.includes('\nfly_instance_exit_code ')) this.#reported.resolve();
+      scraped: (page, client) => {
+        const now = performance.now();
+        this.#audience.scraped(client, page.includes('\nfly_instance_exit_code '), now);
+        if (this.#end !== null && this.#audience.knows(now)) this.#reported.resolve();
       },
     });
   }
@@ -44,7 +48,7 @@ export class Agent {
 
   /**
    * Exposes how the app ended.
-   * @returns settled once a scraper has been sent it.
+   * @returns settled once the scrapers know.
    */
   report(end: End): Promise<void> {
     this.#end = end;

@@ -19,7 +19,7 @@ const endedByQuit: ReadonlySet<number> = new Set([0, 128 + constants.signals.SIG
 
 /**
  * running    signals go to the app
- * lingering  it has ended: until a scraper has been sent how, or `linger` is over, or a signal comes
+ * lingering  it has ended: until all scrapers know how, or `linger` is over, or a signal comes
  */
 type State = { name: 'running'; app: App } | { name: 'lingering'; leave: () => void };
 

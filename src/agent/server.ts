@@ -1,15 +1,17 @@
 /** The agent's HTTP server: GET and HEAD of `/metrics` and `/healthz`. */
 
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { contentType } from '../metrics/exposition.ts';
 import { createScraperServer } from '../metrics/scraper-server.ts';
 
 const maxConnections = 32;
+/** Characters of User-Agent that are remembered. */
+const longestAgent = 100;
 
 export interface AgentServerOptions {
   page: () => Promise<string>;
-  /** Called when a scraper has been sent a whole page. @param page the one. */
-  scraped: (page: string) => void;
+  /** Called when a scraper has been sent a whole page. @param page the one. @param client who it is, as far as is known. */
+  scraped: (page: string, client: string) => void;
 }
 
 /** Does not listen yet. */
@@ -25,7 +27,8 @@ export function createAgentServer({ page, scraped }: AgentServerOptions): Server
     if (path === '/healthz') return line(response, 200, 'ok');
     try {
       const text = await page();
-      if (request.method === 'GET') response.once('finish', () => scraped(text));
+      const client = clientOf(request);
+      if (request.method === 'GET') response.once('finish', () => scraped(text, client));
       const bytes = Buffer.from(text);
       // Not compressed: that costs a third of what a scrape costs, and the page is small.
       response.writeHead(200, { 'Content-Type': contentType, 'Content-Length': bytes.length }).end(bytes);
@@ -35,6 +38,10 @@ export function createAgentServer({ page, scraped }: AgentServerOptions): Server
   });
   return server;
 }
+
+/** Two programs on one machine mostly call themselves differently. */
+const clientOf = ({ socket, headers }: IncomingMessage): string =>
+  `${socket.remoteAddress} ${headers['user-agent']?.slice(0, longestAgent) ?? ''}`;
 
 function line(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);

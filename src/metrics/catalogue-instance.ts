@@ -169,7 +169,7 @@ const rows: InstanceRow[] = [
     'fly_instance_exit_code',
     '`fly-edge agent -- CMD`',
     'exit code',
-    'Exit code of the app that the agent ran, once it has ended; 128 + the number of the signal that ended it. The agent leaves when that was scraped.',
+    'Exit code of the app that the agent ran, once it has ended; 128 + the number of the signal that ended it. The agent leaves when its scrapers know.',
     [],
     'last_over_time(fly_instance_exit_code[1h])',
   ),

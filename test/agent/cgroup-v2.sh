@@ -43,6 +43,8 @@ until curl -sf $agent/metrics >"$FOLDER/end.page" && grep -q '^fly_instance_exit
   sleep 0.1
 done
 cp outer/inner/memory.events "$FOLDER/memory.events"
+# It leaves when it was told often enough.
+while kill -0 $started 2>/dev/null && curl -sf $agent/metrics >/dev/null; do sleep 0.1; done
 code=0
 wait $started || code=$?
 echo $code >"$FOLDER/agent.code"

@@ -8,6 +8,7 @@ import { until } from '../helpers/until.ts';
 import {
   agent,
   childrenOf,
+  leave,
   listener,
   missingNamespaces,
   node,
@@ -44,7 +45,7 @@ describe.skipIf(why !== null)('process 1', () => {
       return now.has('fly_instance_exit_code') && now;
     });
     expect(sum(series, 'fly_instance_exit_code')).toBe(9);
-    expect(await started.ended).toEqual({ code: 9, stdout: '', stderr: '' });
+    expect(await leave(started, first)).toEqual({ code: 9, stdout: '', stderr: '' });
   });
 
   test('every signal goes to the app once', async () => {

@@ -36,6 +36,12 @@ export async function agent(args: string[], app: string[] = [], before: string[]
 export const page = async ({ url }: Started): Promise<Page> =>
   parseExposition(await (await fetch(`${url}/metrics`)).text());
 
+/** Nobody scrapes it any more. @param pid of the agent. */
+export async function leave(started: Started, pid = started.process.pid!): Promise<Awaited<Started['ended']>> {
+  process.kill(pid, 'SIGTERM');
+  return started.ended;
+}
+
 /** Children of a process's main thread, zombies among them. */
 export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
