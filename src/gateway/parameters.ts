@@ -5,12 +5,15 @@ import { parseDuration } from '../config/duration.ts';
 import { decimal, lower } from '../text/ascii.ts';
 import { mediaType } from '../text/media-type.ts';
 import type { Endpoint } from './endpoints.ts';
+import { expandedSize } from './expansion.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 export type Parameters = [name: string, value: string][];
 
 /** More selectors than anyone writes. */
 const mostRepeated = 100;
+/** Of one text, with its templates put in: some hundred times what people write, and little for the engine. */
+const mostExpanded = 256 * 1024;
 
 /** Of the URL and of a POST's form, as they are allowed for this endpoint. */
 export async function readParameters(
@@ -99,10 +102,16 @@ function check(parameters: Parameters, { parameters: known }: Endpoint): Paramet
     counts.set(name, count);
     if (count > (parameter.repeated ? mostRepeated : 1)) return refusal(400, 'bad_data', `${name} is given too often`);
     if (!parameter.format.test(value)) return refusal(400, 'bad_data', `${name}: write ${parameter.instruction}`);
+    if (parameter.text && expandedSize(value) > mostExpanded) return tooLargeExpanded;
   }
   return parameters;
 }
 
+const tooLargeExpanded = refusal(
+  422,
+  'execution',
+  `with its templates put in, the query has more than ${mostExpanded} characters: write it without WITH`,
+);
 const malformed = refusal(400, 'bad_data', 'the parameters cannot be read: write name=value&…, percent-encoded UTF-8');
 const unsupported = (error: string): Refusal => refusal(415, 'bad_data', error);
 const tooLarge = (limit: number): Refusal => refusal(413, 'bad_data', `the parameters have more than ${limit} bytes`);
