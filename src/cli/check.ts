@@ -3,14 +3,12 @@ import { formatAddress } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import { portsInUse } from '../config/ports-in-use.ts';
 import { control } from '../supervisor/control.ts';
-import { configOption, readPlan, tell } from './config.ts';
+import { readPlan, tell, withConfig } from './config.ts';
 import { exitCode } from './exit.ts';
 
 export function checkCommand(program: Command): void {
-  program
-    .command('check')
+  withConfig(program.command('check'))
     .description('validate a configuration; all faults at once')
-    .requiredOption(...configOption)
     .action(async ({ config }: { config: string }) => {
       const plan = await readPlan(config);
       if (plan === null) return void (process.exitCode = exitCode.usage);

@@ -1,9 +1,42 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { parseDuration } from '../config/duration.ts';
 import { type Fault, formatFault } from '../config/fault.ts';
 import { loadPlan } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
+import { complain } from './exit.ts';
 
-export const configOption = ['-c, --config <file>', 'the edge.toml'] as const;
+/** Where edge.toml is looked for when no option names it; an environment variable goes before, whether its file is there or not. */
+const places = ['edge.toml', '/etc/fly-edge/edge.toml'];
+const variable = 'FLY_EDGE_CONFIG';
+
+export const configOption = [
+  '-c, --config <file>',
+  `the edge.toml (default: $${variable}, else ./${places.join(', else ')})`,
+] as const;
+
+/** The edge.toml of a command that was given none; null when there is none. */
+export const defaultConfig = (): string | null =>
+  process.env[variable] || (places.find((place) => existsSync(place)) ?? null);
+
+/**
+ * Gives a command the option `--config`, with its default.
+ * @param told says which file it is, where it was not named: the command changes the edge that runs.
+ */
+export const withConfig = (command: Command, { told = false } = {}): Command =>
+  command.option(...configOption).hook('preAction', (_, command) => {
+    if (command.opts().config !== undefined) return;
+    const file = defaultConfig();
+    if (file === null) {
+      command.error(
+        `no configuration: write --config FILE, or set ${variable}; there is no ./${places.join(' and no ')}`,
+      );
+    } else {
+      command.setOptionValue('config', file);
+      if (told) complain(`the configuration is ${resolve(file)}`);
+    }
+  });
 
 /** Reads a configuration and tells its faults and warnings on stderr; null when there are faults. */
 export async function readPlan(file: string): Promise<Plan | null> {

@@ -5,7 +5,7 @@ import { formatAddress } from '../config/address.ts';
 import { type ServedPlan, servedPlan } from '../config/gateway-plan.ts';
 import type { Follower as GatewayFollower } from '../gateway/follower.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
-import { configOption, readPlan, wholeSeconds } from './config.ts';
+import { readPlan, wholeSeconds, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 import { endings } from './signals.ts';
 
@@ -17,10 +17,8 @@ interface Options {
 }
 
 export function gatewayCommand(program: Command): void {
-  program
-    .command('gateway')
+  withConfig(program.command('gateway'))
     .description('run the query API in front of the storage tier, in the foreground until SIGTERM or SIGINT')
-    .requiredOption(...configOption)
     .option('--engine <path>', 'start victoria-metrics too, where gateway.storage says, and again whenever it ends')
     .option('--data <folder>', 'with --engine: its data; default: victoria-metrics beside gateway.keys')
     .option('--interval <duration>', 'with --engine: time between scrapes', '15s')

@@ -1,14 +1,12 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { control } from '../supervisor/control.ts';
-import { configOption, controlPath } from './config.ts';
+import { controlPath, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 export function restartCommand(program: Command): void {
-  program
-    .command('restart')
+  withConfig(program.command('restart'), { told: true })
     .description('serve with the configuration and the code that are on disk now; loses no connection')
-    .requiredOption(...configOption)
     .action(async ({ config }: { config: string }) => {
       const path = await controlPath(config);
       if (path === null) return void (process.exitCode = exitCode.usage);

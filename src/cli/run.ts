@@ -1,15 +1,16 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Plan } from '../config/plan.ts';
-import { planFor } from '../config/quick.ts';
+import { planFor, quickDefaults } from '../config/quick.ts';
 import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
-import { configOption, readPlan, tell } from './config.ts';
+import { configOption, defaultConfig, readPlan, tell } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 interface Options {
   config?: string;
   to?: string;
   listen?: string;
+  metrics?: string;
   app?: string;
 }
 
@@ -19,32 +20,39 @@ export function runCommand(program: Command): void {
     .description('run the edge in the foreground until SIGTERM or SIGINT, then drain')
     .option(...configOption)
     .option('--to <host:port>', 'no configuration: an edge in front of one server')
-    .option('--listen <host:port>', 'with --to: where to listen')
-    .option('--app <name>', 'with --to: the label app of its series')
+    .addOption(quick('--listen <host:port>', 'where to listen', quickDefaults.listen))
+    .addOption(quick('--metrics <host:port>', 'where its series are scraped', quickDefaults.metrics))
+    .addOption(quick('--app <name>', 'the label app of its series', quickDefaults.app))
     .action(async (options: Options) => {
-      const plan = await planOf(options);
+      const config = options.config ?? (options.to === undefined ? defaultConfig() : null);
+      const plan = await planOf(options, config);
       if (plan === null) return void (process.exitCode = exitCode.usage);
       // The other commands do without the supervisor and what it loads.
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, options.config ?? null, announce);
+      process.exitCode = await serve(plan, config, announce);
     });
 }
 
-async function planOf({ config, to, listen, app }: Options): Promise<Plan | null> {
-  if ((config === undefined) === (to === undefined)) {
+/** Its default is told, and not set: with a file the option is an error. */
+const quick = (flags: string, description: string, fallback: string): Option =>
+  new Option(flags, `with --to: ${description} (default: "${fallback}")`);
+
+async function planOf(
+  { config: named, to, listen, metrics, app }: Options,
+  config: string | null,
+): Promise<Plan | null> {
+  if ((config === null) === (to === undefined) || (named !== undefined && to !== undefined)) {
     complain('run needs either --config FILE or --to HOST:PORT');
     return null;
   }
-  if (config !== undefined) {
-    if (listen === undefined && app === undefined) return readPlan(config);
-    complain('--listen and --app go with --to; in a file, write address, ports and app');
+  if (config !== null) {
+    const option = Object.entries({ listen, metrics, app }).find(([, value]) => value !== undefined)?.[0];
+    if (option === undefined) return readPlan(config);
+    complain(`--${option} goes with --to: leave it out, ${config} is what says that`);
     return null;
   }
-  const plan = planFor({
-    to: to!,
-    ...(listen === undefined ? {} : { listen }),
-    ...(app === undefined ? {} : { app }),
-  });
+  const options = Object.entries({ listen, metrics, app }).filter(([, value]) => value !== undefined);
+  const plan = planFor({ to: to!, ...Object.fromEntries(options) });
   if (!('message' in plan)) return plan;
   tell([plan]);
   return null;

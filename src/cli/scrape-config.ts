@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { formatAddress, parseHostPort } from '../config/address.ts';
 import { reachable, type ScrapeEngine, scrapeConfig } from '../metrics/scrape-config.ts';
-import { configOption, readPlan, wholeSeconds } from './config.ts';
+import { readPlan, wholeSeconds, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 interface Options {
@@ -14,10 +14,8 @@ interface Options {
 }
 
 export function scrapeConfigCommand(program: Command): void {
-  program
-    .command('scrape-config')
+  withConfig(program.command('scrape-config'))
     .description("print the storage tier's scrape configuration")
-    .requiredOption(...configOption)
     .addOption(
       new Option('--engine <name>', 'for which one')
         .choices(['victoria-metrics', 'prometheus'])

@@ -2,15 +2,13 @@ import type { Command } from 'commander';
 import { control } from '../supervisor/control.ts';
 import type { Status } from '../supervisor/status.ts';
 import { authority } from './authority.ts';
-import { configOption, controlPath } from './config.ts';
+import { controlPath, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 import { table } from './table.ts';
 
 export function statusCommand(program: Command): void {
-  program
-    .command('status')
+  withConfig(program.command('status'))
     .description('slots, workers, connections, instances and their health')
-    .requiredOption(...configOption)
     .option('--json', 'as JSON')
     .action(async ({ config, json }: { config: string; json?: true }) => {
       const path = await controlPath(config);

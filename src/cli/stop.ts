@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { control } from '../supervisor/control.ts';
-import { configOption, controlPath } from './config.ts';
+import { controlPath, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 export function stopCommand(program: Command): void {
-  program
-    .command('stop')
+  withConfig(program.command('stop'), { told: true })
     .description('drain the running edge and end it')
-    .requiredOption(...configOption)
     .action(async ({ config }: { config: string }) => {
       const path = await controlPath(config);
       if (path === null) return void (process.exitCode = exitCode.usage);

@@ -10,7 +10,7 @@ import { Keys } from '../tokens/keys.ts';
 import { attenuate, type Caveat, mint, nonceText } from '../tokens/macaroon.ts';
 import { type Entry, Registry } from '../tokens/registry.ts';
 import { Revocations } from '../tokens/revocations.ts';
-import { configOption, readPlan } from './config.ts';
+import { readPlan, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 import { table } from './table.ts';
 
@@ -23,37 +23,29 @@ interface CreateOptions {
 
 export function tokensCommand(program: Command): void {
   const tokens = program.command('tokens').description('make, list, revoke and read tokens of the query API');
-  tokens
-    .command('create')
+  withConfig(tokens.command('create'))
     .description('print a new token')
     .addArgument(new Argument('<kind>', 'full reads every organization').choices(['full', 'org', 'readonly']))
-    .requiredOption(...configOption)
     .option('-o, --org <slug>', 'the organization, one of [[organizations]]')
     .option('--expiry <duration>', 'how long it is good, such as 720h; without, until it is revoked', expiry)
     .option('--name <name>', 'to find it in the list', name)
     .action(create);
-  tokens
-    .command('list')
+  withConfig(tokens.command('list'))
     .description('the tokens that were made here, without their secrets')
-    .requiredOption(...configOption)
     .option('--json', 'as JSON')
     .action(list);
-  tokens
-    .command('revoke')
+  withConfig(tokens.command('revoke'))
     .description('void a token and all that was made from it')
     .argument('<token>', 'its name or nonce')
-    .requiredOption(...configOption)
     .action(revoke);
   tokens
     .command('inspect')
     .description('show what a token says, as JSON; it is not verified')
     .argument('[token]', 'FlyV1 fm2_…; better on standard input, where no one sees it')
     .action(inspect);
-  tokens
-    .command('rotate-key')
+  withConfig(tokens.command('rotate-key'))
     .description('sign with a new root key from now on')
     .option('--drop-old', 'void all tokens of the keys before')
-    .requiredOption(...configOption)
     .action(rotateKey);
 }
 
@@ -149,15 +141,13 @@ async function inspect(argument: string | undefined): Promise<void> {
   const list = (argument ?? (await text(process.stdin))).trim().replace(/^(?:bearer|flyv1) +/i, '');
   const parsed = parseTokens(list);
   if (!parsed.ok) {
-    complain(`${parsed.reason}: write FlyV1 fm2_…`);
-    process.exitCode = exitCode.failed;
+    usage(`${parsed.reason}: write FlyV1 fm2_…`);
     return;
   }
   process.stdout.write(`${JSON.stringify(parsed.tokens.map(describe), null, 2)}\n`);
   const unreadable = list.split(',').length - parsed.tokens.length;
   if (unreadable === 0) return;
-  complain(`${unreadable} of the tokens can't be read`);
-  process.exitCode = exitCode.failed;
+  usage(`${unreadable} of the tokens can't be read`);
 }
 
 async function rotateKey({ config, dropOld }: { config: string; dropOld?: true }): Promise<void> {

@@ -6,7 +6,7 @@ import { LiveStore } from '../page/model/live-store.ts';
 import { frame, type Line } from '../top/frame.ts';
 import { poll } from '../top/poll.ts';
 import { Screen, styled } from '../top/screen.ts';
-import { configOption, readPlan, wholeSeconds } from './config.ts';
+import { readPlan, wholeSeconds, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 import { endings } from './signals.ts';
 
@@ -14,10 +14,8 @@ import { endings } from './signals.ts';
 const pages = 30;
 
 export function topCommand(program: Command): void {
-  program
-    .command('top')
+  withConfig(program.command('top'))
     .description('what the edge does now, in a terminal')
-    .requiredOption(...configOption)
     .option('--interval <duration>', 'time between two looks', '2s')
     .option('--once', 'print it once, as it does without a terminal')
     .action(async ({ config, interval, once }: { config: string; interval: string; once?: true }) => {

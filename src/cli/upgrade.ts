@@ -2,17 +2,15 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { control } from '../supervisor/control.ts';
-import { configOption, controlPath } from './config.ts';
+import { controlPath, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
 
 /** From src/cli in a checkout, from dist/cli in a package. */
 const launcher = fileURLToPath(new URL('../../bin/fly-edge.js', import.meta.url));
 
 export function upgradeCommand(program: Command): void {
-  program
-    .command('upgrade')
+  withConfig(program.command('upgrade'), { told: true })
     .description('as restart, and replace the supervisor too, by the version of this command')
-    .requiredOption(...configOption)
     .action(async ({ config }: { config: string }) => {
       const path = await controlPath(config);
       if (path === null) return void (process.exitCode = exitCode.usage);

@@ -12,7 +12,7 @@ export async function portsInUse(plan: Plan, own: ReadonlySet<string> = new Set(
   const faults: Fault[] = [];
   const wanted = [
     ...plan.listeners.map(({ address, port, origin }) => ({ host: address, port, origin, option: '--listen' })),
-    { ...plan.metrics, option: 'metrics' },
+    { ...plan.metrics, option: '--metrics' },
   ];
   for (const { host, port, origin, option } of wanted) {
     if (own.has(formatAddress({ host, port }))) continue;

@@ -6,23 +6,28 @@ import { defaultLimits, httpDefaults } from './limits.ts';
 import { collide } from './listeners.ts';
 import type { Plan } from './plan.ts';
 
-/** `fly-edge run --to HOST:PORT [--listen HOST:PORT] [--app NAME]`. */
+/** `fly-edge run --to HOST:PORT [--listen HOST:PORT] [--metrics HOST:PORT] [--app NAME]`. */
 export interface QuickOptions {
   to: string;
   listen?: string;
+  metrics?: string;
   app?: string;
 }
 
-const metrics = { host: '127.0.0.1', port: 9091 };
+export const quickDefaults = { listen: '127.0.0.1:8080', metrics: '127.0.0.1:9091', app: 'app' } as const;
 
 /** The plan of an edge without any file: one http listener in front of one server. A fault's file is the option. */
-export function planFor({ to, listen = '127.0.0.1:8080', app = 'app' }: QuickOptions): Plan | Fault {
+export function planFor(options: QuickOptions): Plan | Fault {
+  const { to, listen, metrics: scraped, app } = { ...quickDefaults, ...options };
   const server = parseHostPort(to);
   if (server === undefined) return fault('--to', `"${to}": write host:port, such as 127.0.0.1:3000`);
   const address = parseListen(listen);
   if (address === undefined) return fault('--listen', `"${listen}": write ${listenInstruction('127.0.0.1:8080')}`);
+  const metrics = parseListen(scraped);
+  if (metrics === undefined)
+    return fault('--metrics', `"${scraped}": write ${listenInstruction(quickDefaults.metrics)}`);
   if (collide(address, metrics))
-    return fault('--listen', `"${listen}" is where the series are scraped: write another port`);
+    return fault('--listen', `"${listen}" is where the series are scraped: write another port, or another --metrics`);
   if (!appName.test(app)) return fault('--app', `"${app}": write ${appNameInstruction}`);
   return {
     region: 'local',

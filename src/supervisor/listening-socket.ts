@@ -68,7 +68,7 @@ export function bindFault(address: string, port: number, error: NodeJS.ErrnoExce
     case 'EADDRINUSE':
       return `${where} is in use by another process`;
     case 'EACCES':
-      return `${where} needs the right to bind ports below 1024; map it to a higher one in [ports]`;
+      return `${where} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE): write a higher one`;
     case 'EADDRNOTAVAIL':
       return `${address} is not an address of this machine`;
     default:

@@ -22,12 +22,12 @@ export class ListeningSockets {
   /** Binds those of a plan that are not there yet. @returns null, or why one cannot be had; then none was added. */
   async open(plan: Plan): Promise<string | null> {
     const added: ListeningSocket[] = [];
-    for (const { key, address, port } of plan.listeners) {
+    for (const { key, address, port, origin } of plan.listeners) {
       if (this.#sockets.has(key)) continue;
       const socket = await openListeningSocket(key, address, port);
       if ('fault' in socket) {
         for (const { handle } of added) handle.close();
-        return socket.fault;
+        return origin === undefined ? `--listen: ${socket.fault}` : socket.fault;
       }
       added.push(socket);
     }

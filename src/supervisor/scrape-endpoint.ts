@@ -48,11 +48,15 @@ export class ScrapeEndpoint {
   }
 
   /** Listens where the plan says, or on a socket that is there. @returns null, or why it cannot. */
-  async open({ metrics: { host, port } }: Plan, inherited: ListeningSocket | null = null): Promise<string | null> {
+  async open(
+    { metrics: { host, port, origin } }: Plan,
+    inherited: ListeningSocket | null = null,
+  ): Promise<string | null> {
     const socket = inherited ?? (await openListeningSocket('metrics', host, port, true));
-    if ('fault' in socket) return `[metrics] listen: ${socket.fault}`;
+    const named = origin === undefined ? '--metrics' : '[metrics] listen';
+    if ('fault' in socket) return `${named}: ${socket.fault}`;
     return new Promise((resolve) => {
-      const failed = (error: Error) => resolve(`[metrics] listen: ${bindFault(host, port, error)}`);
+      const failed = (error: Error) => resolve(`${named}: ${bindFault(host, port, error)}`);
       this.#server.once('error', failed);
       this.#server.listen(socket.handle, () => {
         this.#server.off('error', failed);

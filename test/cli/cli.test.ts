@@ -1,10 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
 import { until } from '../supervisor/helpers.ts';
-import { config, freePort, instance, metric, run, serving, start, status } from './helpers.ts';
+import { bin, config, freePort, instance, metric, run, serving, start, status } from './helpers.ts';
 
 // Each test starts several processes.
 vi.setConfig({ testTimeout: 30_000 });
@@ -14,17 +15,39 @@ describe('usage', () => {
     [['frobnicate'], "unknown command 'frobnicate'"],
     [['run'], 'run needs either --config FILE or --to HOST:PORT'],
     [['run', '--config', 'a', '--to', '127.0.0.1:1'], 'run needs either'],
-    [['run', '--config', 'a', '--app', 'b'], '--listen and --app go with --to'],
+    [['run', '--config', 'a', '--app', 'b'], '--app goes with --to'],
+    [['run', '--config', 'a', '--metrics', '127.0.0.1:1'], '--metrics goes with --to'],
     [['run', '--to', 'nowhere'], '--to'],
-    [['check'], "required option '-c, --config <file>' not specified"],
-    [['status'], "required option '-c, --config <file>' not specified"],
-    [['stop', '--what'], 'required option'],
+    [['run', '--to', '127.0.0.1:1', '--metrics', 'nowhere'], '--metrics: "nowhere": write an IP address and a port'],
+    [['check'], 'no configuration: write --config FILE, or set FLY_EDGE_CONFIG; there is no ./edge.toml and no /etc/'],
+    [['tokens', 'list'], 'no configuration: write --config FILE'],
+    [['stop', '--what'], "unknown option '--what'"],
   ] as const)('%s is told in one line, exit code 2', async ([args, message]) => {
     const { code, stdout, stderr } = await run(...args);
     expect(stderr).toContain(message);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     expect(stdout).toBe('');
     expect(code).toBe(2);
+  });
+
+  test('a port that is taken is told by the option that names it, where there is no file', async () => {
+    const taken = net.createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as net.AddressInfo;
+    const [to, other] = [['--to', '127.0.0.1:1'], `127.0.0.1:${await freePort()}`];
+    const inUse = `127.0.0.1:${port} is in use by another process`;
+    const wrong = await run('run', ...to, '--listen', other, '--metrics', `127.0.0.1:${port}`);
+    expect(wrong).toMatchObject({ code: 1, stderr: `fly-edge: --metrics: ${inUse}\n` });
+    const listen = await run('run', ...to, '--listen', `127.0.0.1:${port}`, '--metrics', other);
+    expect(listen).toMatchObject({ code: 1, stderr: `fly-edge: --listen: ${inUse}\n` });
+    taken.close();
+  });
+
+  test('help tells the defaults', async () => {
+    const { stdout } = await run('run', '--help');
+    const help = stdout.replace(/\s+/g, ' ');
+    expect(help).toContain('(default: $FLY_EDGE_CONFIG, else ./edge.toml, else /etc/fly-edge/edge.toml)');
+    for (const value of ['127.0.0.1:8080', '127.0.0.1:9091', 'app']) expect(help).toContain(`(default: "${value}")`);
   });
 
   test('--help and --version are no errors', async () => {
@@ -73,6 +96,52 @@ describe('check', () => {
     await new Promise((resolve) => other.close(resolve));
     await serving(made.file);
     expect(await run('check', '--config', made.file)).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+describe('a configuration that no option names', () => {
+  /** Runs the program in a folder, with an environment of its own. */
+  async function inFolder(folder: string, env: NodeJS.ProcessEnv, ...args: string[]) {
+    const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: { ...process.env, ...env } });
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code, stdout, stderr };
+  }
+
+  test('FLY_EDGE_CONFIG, then ./edge.toml', async () => {
+    const [here, named] = [await config(3001), await config(3002)];
+    const folder = dirname(here.file);
+    expect(await inFolder(folder, {}, 'check')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^edge.toml: good/),
+    });
+    const env = { FLY_EDGE_CONFIG: named.file };
+    expect((await inFolder(folder, env, 'check')).stdout).toContain(`${named.file}: good`);
+    expect((await inFolder(folder, env, 'check', '--config', here.file)).stdout).toContain(`${here.file}: good`);
+    expect(await inFolder(folder, { FLY_EDGE_CONFIG: '/nowhere.toml' }, 'check')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('/nowhere.toml:1:1'),
+    });
+    // An empty variable is none, and --to needs no file.
+    expect((await inFolder(folder, { FLY_EDGE_CONFIG: '' }, 'check')).stdout).toContain('edge.toml: good');
+    expect((await inFolder(folder, env, 'run', '--to', 'nowhere')).stderr).toContain('--to: "nowhere"');
+  });
+
+  test('an edge runs and stops with it, and what changes an edge says which', async () => {
+    const made = await config(await instance());
+    const folder = dirname(made.file);
+    const running = inFolder(folder, {}, 'run');
+    await until(() =>
+      status(made.file).then(
+        ({ state }) => state === 'serving',
+        () => false,
+      ),
+    );
+    const which = `fly-edge: the configuration is ${made.file}\n`;
+    for (const command of ['restart', 'upgrade', 'stop']) {
+      expect(await inFolder(folder, {}, command), command).toMatchObject({ code: 0, stderr: which });
+      if (command !== 'stop') expect(await inFolder(folder, {}, 'status')).toMatchObject({ code: 0, stderr: '' });
+    }
+    expect((await running).code).toBe(0);
   });
 });
 

@@ -179,10 +179,10 @@ describe('inspect', () => {
 
   test('what can not be read', async () => {
     const { stdout, stderr, code } = await inspect('FlyV1 fm2_AAAA');
-    expect([stdout, stderr, code]).toEqual(['', 'fly-edge: no readable token: write FlyV1 fm2_…\n', 1]);
+    expect([stdout, stderr, code]).toEqual(['', 'fly-edge: no readable token: write FlyV1 fm2_…\n', 2]);
     const some = await inspect(`${elixir.with_tps},fm2_AAAA`);
     expect(JSON.parse(some.stdout)).toHaveLength(2);
-    expect([some.stderr, some.code]).toEqual(["fly-edge: 1 of the tokens can't be read\n", 1]);
+    expect([some.stderr, some.code]).toEqual(["fly-edge: 1 of the tokens can't be read\n", 2]);
   });
 });
 

@@ -56,7 +56,7 @@ test('what was tried is let go, and an edge without file is told of its option',
   expect(await portsInUse(plan)).toEqual([]);
   plan.metrics.port = port;
   expect((await portsInUse(plan)).map(formatFault)).toEqual([
-    `metrics: 127.0.0.1:${port} is in use by another process: end it, or write another port`,
+    `--metrics: 127.0.0.1:${port} is in use by another process: end it, or write another port`,
   ]);
 });
 

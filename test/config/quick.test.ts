@@ -40,6 +40,8 @@ test.each([
   [{ to: 'http://127.0.0.1:3000' }, '--to: "http://127.0.0.1:3000": write host:port'],
   [{ to: 'a:1', listen: 'demo.test:80' }, '--listen: "demo.test:80": write an IP address and a port'],
   [{ to: 'a:1', listen: '0.0.0.0:9091' }, '--listen: "0.0.0.0:9091" is where the series are scraped'],
+  [{ to: 'a:1', metrics: '9091' }, '--metrics: "9091": write an IP address and a port, such as "127.0.0.1:9091"'],
+  [{ to: 'a:1', listen: '127.0.0.1:81', metrics: '127.0.0.1:81' }, '--listen: "127.0.0.1:81" is where the series'],
   [{ to: 'a:1', app: 'My App' }, '--app: "My App": write 1 to 63 lowercase letters'],
 ])('%j', (options, says) => {
   const fault = planFor(options);
