@@ -124,13 +124,21 @@ function resolverOf({ resolver }: EdgeFile, folder: string): ResolverPlan {
 
 function gatewayOf({ gateway }: EdgeFile, folder: string): GatewayPlan | null {
   if (gateway === undefined) return null;
-  const { listen, storage, keys, location, metrics, concurrency, timeout } = gateway;
+  const { listen, storage, keys, location, metrics, concurrency, queue, timeout } = gateway;
   return {
     ...listen,
     storage,
     keys: resolve(folder, keys),
     location,
     metrics,
-    limits: { concurrency, timeout, responseSize: gateway.response_size, requestSize: gateway.request_size },
+    limits: {
+      concurrency,
+      engineConcurrency: gateway.engine_concurrency ?? null,
+      queue,
+      queueTimeout: gateway.queue_timeout,
+      timeout,
+      responseSize: gateway.response_size,
+      requestSize: gateway.request_size,
+    },
   };
 }

@@ -56,6 +56,11 @@ export interface GatewayPlan {
 }
 
 export interface GatewayLimits {
+  /** Queries in the engine at once, of all organizations; null: one fewer than it takes. */
+  engineConcurrency: number | null;
+  /** Queries of one organization that wait, and how long, in ms. */
+  queue: number;
+  queueTimeout: number;
   /** Queries at once. */
   concurrency: number;
   /** From a query's arrival to its answer's last byte. */

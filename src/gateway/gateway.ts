@@ -10,7 +10,7 @@ import { type Endpoint, type Route, route } from './endpoints.ts';
 import { EngineClient } from './engine-client.ts';
 import { engineQuery, type Organization, textOf } from './engine-query.ts';
 import { type Parameters, readParameters, timeoutOf } from './parameters.ts';
-import { Places } from './places.ts';
+import { type PlaceLimits, Places, type Release } from './places.ts';
 import type { Quarantine } from './quarantine.ts';
 import { type Refusal, refusal, refuse } from './refusal.ts';
 import { relay } from './relay.ts';
@@ -28,6 +28,8 @@ export interface GatewayOptions extends Pick<AuthorizationOptions, 'attempts' | 
   quarantine: Quarantine;
   suspects: Suspects;
   series: GatewaySeries;
+  /** Queries that the engine is given at once, of all organizations, where edge.toml doesn't say. */
+  capacity: number;
 }
 
 /** A request's head, and all of it. */
@@ -46,7 +48,9 @@ export class Gateway {
   readonly server: Server = createServer({ headersTimeout: headTimeout, requestTimeout, connectionsCheckingInterval });
   readonly #options: GatewayOptions;
   #settings: Settings;
-  readonly #places = new Places();
+  #capacity: number;
+  /** Of the engine. */
+  readonly #places: Places;
   readonly #client = new EngineClient();
   readonly #page = pageRoute('query');
   readonly #seldom = new Seldom();
@@ -54,6 +58,8 @@ export class Gateway {
   constructor(settings: Settings, options: GatewayOptions) {
     this.#settings = settings;
     this.#options = options;
+    this.#capacity = options.capacity;
+    this.#places = new Places(options.capacity);
     this.server.maxConnections = maxConnections;
     this.server.on('request', (request, response) => void this.#serve(request, response));
     this.use(settings);
@@ -68,6 +74,21 @@ export class Gateway {
     // The option of `createServer`, which Node reads again for each connection; its types know it as an option only.
     Object.assign(this.server, { maxHeaderSize: headSize + requestSize });
     this.#options.series.add(settings.organizations.keys());
+    this.resize(this.#capacity);
+  }
+
+  /** @param capacity queries that the engine is given at once, where edge.toml doesn't say. */
+  resize(capacity: number): void {
+    this.#capacity = capacity;
+    const { plan, organizations } = this.#settings;
+    this.#places.resize(plan.limits.engineConcurrency ?? capacity, organizations.size > 1);
+  }
+
+  /** Takes no more requests, and leaves those that it has. */
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+    this.#client.close();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -108,23 +129,52 @@ export class Gateway {
     if (!Array.isArray(parameters)) return parameters;
     const wanted = timeoutOf(parameters);
     if (wanted !== null && typeof wanted !== 'number') return wanted;
-    const timeout = Math.min(limits.timeout, wanted ?? limits.timeout);
-    const release = this.#places.take(org, limits.concurrency);
-    if (release === null) return tooMany(limits.concurrency);
+    const allowed = Math.min(limits.timeout, wanted ?? limits.timeout);
+    const deadline = began + allowed;
     this.#options.series.running(org, 1);
+    const left = () => this.#options.series.running(org, -1);
+    const asked = performance.now();
+    const place = await this.#place(org, limits, response, Math.min(deadline, asked + limits.queueTimeout));
+    if (typeof place === 'string') {
+      left();
+      return place === 'full' ? tooMany(limits) : waitedTooLong;
+    }
+    const work: Promise<unknown>[] = [];
     try {
-      const query = { plan: settings.plan, organization, endpoint, parameters, timeout, deadline: began + timeout };
+      const waited = performance.now() - asked;
+      const timeout = Math.min(allowed, Math.ceil((allowed - waited) / 100) * 100);
+      const query = { plan: settings.plan, organization, endpoint, parameters, timeout, deadline, work };
       const verdict = await this.#ask(request, response, query);
       return verdict === 'answered' ? null : this.#refusalOf(verdict, org);
     } finally {
-      this.#options.series.running(org, -1);
-      release();
+      // Not before: what it still does, it does for this organization.
+      void Promise.all(work).then(() => {
+        left();
+        place();
+      });
     }
+  }
+
+  /** Who leaves, or has waited until then, waits no longer. */
+  async #place(
+    org: string,
+    limits: PlaceLimits,
+    response: ServerResponse,
+    until: number,
+  ): Promise<Release | 'full' | 'left'> {
+    const waiting = new AbortController();
+    const leave = () => waiting.abort();
+    const timer = setTimeout(leave, Math.max(0, until - performance.now()));
+    response.once('close', leave);
+    const place = await this.#places.take(org, limits, waiting.signal);
+    clearTimeout(timer);
+    response.off('close', leave);
+    return place;
   }
 
   #ask(request: IncomingMessage, response: ServerResponse, query: Query): Promise<Verdict> {
     const { quarantine, suspects, series, log } = this.#options;
-    const { plan, organization, endpoint, parameters, timeout, deadline } = query;
+    const { plan, organization, endpoint, parameters, timeout, deadline, work } = query;
     const { slug } = organization;
     const text = textOf(endpoint, parameters);
     const gzip = acceptsGzip(request.headers['accept-encoding']);
@@ -137,11 +187,14 @@ export class Gateway {
         series.condemned(slug);
         log.error({ org: slug, query: text.slice(0, longestShown) }, 'a query ends the engine: refused from now on');
       },
-      send: (head) =>
-        this.#client.send(sent, deadline, (message) => {
+      send: (head) => {
+        const sending = this.#client.send(sent, deadline, (message) => {
           head();
           return relay(message, response, plan.limits.responseSize);
-        }),
+        });
+        work.push(sending.done);
+        return sending;
+      },
     });
   }
 
@@ -169,9 +222,17 @@ interface Query {
   /** Milliseconds. */
   timeout: number;
   deadline: number;
+  /** Settled when the engine is done with it; a query may be sent several times. */
+  work: Promise<unknown>[];
 }
 
 const notAllowed = refusal(405, 'bad_data', 'use GET or POST', { Allow: 'GET, POST' });
 
-const tooMany = (most: number): Refusal =>
-  refusal(429, 'unavailable', `${most} queries of this organization run already: try again`, { 'Retry-After': '1' });
+const tooMany = ({ concurrency, queue }: PlaceLimits): Refusal => {
+  const error = `${queue} queries of this organization wait already, and up to ${concurrency} run: try again`;
+  return refusal(429, 'unavailable', error, { 'Retry-After': '1' });
+};
+
+const waitedTooLong = refusal(503, 'timeout', 'too many other queries of this organization run: try again', {
+  'Retry-After': '1',
+});

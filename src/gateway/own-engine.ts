@@ -8,6 +8,7 @@ import type { ServedPlan } from '../config/gateway-plan.ts';
 import type { Log } from '../log/log.ts';
 import { reachable, scrapeConfig } from '../metrics/scrape-config.ts';
 import { replaceFile } from '../tokens/files.ts';
+import { ownCapacity } from './capacity.ts';
 import { Engine } from './engine.ts';
 
 export interface OwnEngine {
@@ -38,6 +39,7 @@ export function makeEngine(own: OwnEngine, storage: URL, plan: ServedPlan, log: 
     // Each query says how long it may take: edge.toml can change that while the engine runs.
     `-search.maxQueryDuration=${longestDelay}ms`,
     '-loggerLevel=ERROR',
+    ...ownCapacity(args, plan.gateway.limits.engineConcurrency).flags,
   ];
   const url = new URL('/health', storage);
   return new Engine({ program, args: [...flags, ...args], url, log, ended });

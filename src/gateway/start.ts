@@ -11,6 +11,7 @@ import { Attempts } from '../tokens/attempts.ts';
 import { Authorizer } from '../tokens/authorizer.ts';
 import { Keys } from '../tokens/keys.ts';
 import { Revocations } from '../tokens/revocations.ts';
+import { followCapacity, ownCapacity, placesOf, unknownCapacity } from './capacity.ts';
 import { answers } from './engine.ts';
 import { Gateway, type Settings } from './gateway.ts';
 import { makeEngine, type OwnEngine, writeScrapeConfig } from './own-engine.ts';
@@ -52,6 +53,7 @@ export async function startGateway({
   const register = processRegistry('fly_gateway_build_info', version);
   const series = new GatewaySeries(register);
   const engine = own === null ? null : makeEngine(own, storage, plan, log, () => series.engineEnded());
+  const takes = own === null ? null : ownCapacity(own.args, plan.gateway.limits.engineConcurrency).takes;
   const gateway = new Gateway(settingsOf(plan), {
     attempts: new Attempts(),
     quarantine: new Quarantine(options.quarantine),
@@ -61,14 +63,17 @@ export async function startGateway({
       patience: engine === null ? patience.other : patience.own,
     }),
     series,
+    capacity: takes === null ? unknownCapacity : placesOf(takes),
     log,
   });
+  const unfollow =
+    takes === null ? followCapacity(storage, log, (asked) => gateway.resize(placesOf(asked))) : () => undefined;
   const metrics = createOwnServer(register);
   const stop = async () => {
-    for (const server of [gateway.server, metrics]) {
-      server.close();
-      server.closeAllConnections();
-    }
+    unfollow();
+    gateway.close();
+    metrics.close();
+    metrics.closeAllConnections();
     await engine?.stop();
   };
   const fault =

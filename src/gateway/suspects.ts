@@ -1,14 +1,15 @@
 /**
  * Some malformed queries end the engine's process, and with it everybody's queries. All whose connection broke are
- * suspects: they are tried again one at a time, while newcomers wait; one that breaks it again, alone, is guilty.
+ * suspects: they are tried again one at a time, while newcomers wait; one that breaks it again, alone, is guilty. One that the engine
+ * still worked on when its time was long over is guilty without a trial: nobody waits for its answer, and the engine could not stop it.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Outcome } from './engine-client.ts';
+import type { Outcome, Sending } from './engine-client.ts';
 
 export interface Suspect {
   /** Sends the query; `head` is called when its answer begins. */
-  send: (head: () => void) => Promise<Outcome>;
+  send: (head: () => void) => Sending;
   /** Whether its text is known to end the engine. */
   condemned: () => boolean;
   /** From now on it is. */
@@ -30,6 +31,8 @@ export interface SuspectsOptions {
 
 /** A query whose answer began this long ago does no harm any more: a slow reader must not hold up the trials. */
 const harmless = 1_000;
+/** How much longer than allowed a query takes in an engine that is about to stop it. */
+const overtime = 1_000;
 
 export class Suspects {
   readonly #options: SuspectsOptions;
@@ -49,7 +52,7 @@ export class Suspects {
     for (;;) {
       while (this.#trials > 0) {
         if (this.#away && !this.#options.restarts) return 'refused';
-        await this.#last;
+        if (!(await before(this.#last, suspect.deadline))) return 'late';
       }
       if (suspect.condemned()) return 'guilty';
       const outcome = await this.#send(suspect, () => {});
@@ -69,7 +72,7 @@ export class Suspects {
 
   /** @param end called when the next trial may begin. */
   async #alone(suspect: Suspect, end: () => void): Promise<Verdict> {
-    await Promise.all(this.#running);
+    if (!(await before(Promise.all(this.#running), suspect.deadline))) return 'late';
     // Another one with the same text may have been tried meanwhile.
     if (suspect.condemned()) return 'guilty';
     this.#away = true;
@@ -92,13 +95,32 @@ export class Suspects {
     return this.#options.back(Math.min(deadline, performance.now() + this.#options.patience));
   }
 
-  #send({ send }: Suspect, head: () => void): Promise<Outcome> {
-    const { promise: working, resolve: done } = Promise.withResolvers<void>();
+  async #send({ send, condemn, deadline }: Suspect, head: () => void): Promise<Outcome> {
+    const { promise: working, resolve: over } = Promise.withResolvers<void>();
     this.#running.add(working);
     void working.then(() => this.#running.delete(working));
-    return send(() => {
-      done();
+    let begun = false;
+    const { outcome, done } = send(() => {
+      begun = true;
+      over();
       head();
-    }).finally(done);
+    });
+    void done.then(() => over());
+    const how = await outcome;
+    if (how === 'late')
+      void done.then((end) => {
+        if (end === 'broken' && !begun && performance.now() > deadline + overtime) condemn();
+      });
+    return how;
   }
+}
+
+/** Whether it comes before the deadline. */
+async function before(awaited: Promise<unknown>, deadline: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), Math.max(0, deadline - performance.now()));
+  void awaited.then(() => resolve(true));
+  const came = await promise;
+  clearTimeout(timer);
+  return came;
 }

@@ -145,7 +145,7 @@ test('no request is lost while organizations come and go', async () => {
 });
 
 test('limits hold from then on, those that run already among them', async () => {
-  const running = await gateway('concurrency = 2\nrequest_size = 1024\n');
+  const running = await gateway('queue = 0\nconcurrency = 2\nrequest_size = 1024\n');
   const token = await running.token('personal');
   const asked = [running.ask('personal', token, 'held'), running.ask('personal', token, 'held')];
   await until(() => running.held.length === 2, 'the engine has them');

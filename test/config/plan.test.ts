@@ -116,7 +116,15 @@ test('every key of edge.toml has its place', async () => {
       keys: '/tmp/tokens.key',
       location: 'fly-edge',
       metrics: { host: '127.0.0.1', port: 9093 },
-      limits: { concurrency: 32, timeout: 30_000, responseSize: 67_108_864, requestSize: 65_536 },
+      limits: {
+        concurrency: 32,
+        engineConcurrency: null,
+        queue: 256,
+        queueTimeout: 10_000,
+        timeout: 30_000,
+        responseSize: 67_108_864,
+        requestSize: 65_536,
+      },
     },
     volumes: [{ id: 'vol_3x', app: 'demo', lv: 'vg0/lv1' }],
   });

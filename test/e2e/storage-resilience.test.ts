@@ -213,7 +213,7 @@ describe.skipIf(!installed('victoriaMetrics'))('the engine', () => {
 
   test('two hundred large answers at once, to slow readers, in flat memory', async () => {
     const chain = await startChain(
-      'concurrency = 200\ntimeout = "2m"',
+      'concurrency = 200\ntimeout = "2m"\nqueue_timeout = "2m"',
       '-search.maxQueueDuration=100s',
       '-search.maxConcurrentRequests=32',
     );

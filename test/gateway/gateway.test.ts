@@ -393,10 +393,132 @@ describe('limits', () => {
     await until(() => waiting.length === 3);
     for (const answer of waiting) answer();
     expect((await Promise.all([...first, other])).map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(JSON.parse(refused.body).errorType).toBe('unavailable');
     const again = ask('alpha');
     await until(() => waiting.length === 4);
     waiting[3]!();
     expect((await again).status).toBe(200);
+  });
+
+  test('two dashboards of many quick queries are answered, whole', async () => {
+    let most = 0;
+    let now = 0;
+    const gateway = await testGateway({
+      capacity: 3,
+      limits: { concurrency: 32, queue: 256 },
+      engine: (_request, response) => {
+        most = Math.max(most, ++now);
+        setTimeout(() => {
+          now--;
+          response.end('{}');
+        }, 5);
+      },
+    });
+    const asked = Array.from({ length: 132 }, () => gateway.get(`${base}/query?query=up`));
+    expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
+    // One place stays for the other organization.
+    expect(most).toBe(2);
+  });
+
+  test('slow queries of one organization hold up no other', async () => {
+    const held: (() => void)[] = [];
+    const gateway = await testGateway({
+      capacity: 3,
+      limits: { concurrency: 32, queue: 256 },
+      engine: (_request, response) => {
+        if (gateway.asked.at(-1)!.form[0]![1] === 'slow') held.push(() => response.end('{}'));
+        else response.end('{}');
+      },
+    });
+    const slow = Array.from({ length: 12 }, () => gateway.get(`${base}/query?query=slow`));
+    await until(() => held.length === 2);
+    const quick = { authorization: 'Bearer beta' };
+    const quicks = Array.from({ length: 20 }, () => gateway.get('/prometheus/beta/api/v1/query?query=up', quick));
+    expect(new Set((await Promise.all(quicks)).map(({ status }) => status))).toEqual(new Set([200]));
+    expect(held).toHaveLength(2);
+    for (let i = 0; i < 12; i++) (await until(() => held[i]))();
+    expect(new Set((await Promise.all(slow)).map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  test('who waits too long is told, who leaves while it waits never reaches the engine', async () => {
+    const gateway = await testGateway({
+      limits: { concurrency: 1, queue: 5, queueTimeout: 200 },
+      engine: () => {},
+    });
+    const first = gateway.get(`${base}/query?query=first`);
+    await until(() => gateway.asked.length === 1);
+    const leaver = connect(gateway.port, '127.0.0.1');
+    leaver.write(`GET ${base}/query?query=leaver HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\n\r\n`);
+    const queries = async () => {
+      const line = (await gateway.register.metrics())
+        .split('\n')
+        .find((l) => l.startsWith('fly_gateway_queries{org="alpha"}'));
+      return Number(line!.split(' ')[1]);
+    };
+    await until(async () => (await queries()) === 2);
+    leaver.destroy();
+    await until(async () => (await queries()) === 1);
+    const { status, headers, body } = await gateway.get(`${base}/query?query=second`);
+    expect([status, headers['retry-after'], JSON.parse(body).errorType]).toEqual([503, '1', 'timeout']);
+    gateway.engine.closeAllConnections();
+    await first;
+    expect(gateway.asked.map(({ form }) => form[0]![1])).not.toContain('leaver');
+    expect(gateway.asked.map(({ form }) => form[0]![1])).not.toContain('second');
+  });
+
+  test('what is left of its time goes along', async () => {
+    const held: (() => void)[] = [];
+    const gateway = await testGateway({
+      limits: { concurrency: 1, queue: 5 },
+      engine: (_request, response) => void held.push(() => response.end('{}')),
+    });
+    const asked = [gateway.get(`${base}/query?query=up`), gateway.get(`${base}/query?query=up`)];
+    await until(() => held.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    held[0]!();
+    (await until(() => held[1]))();
+    await Promise.all(asked);
+    const [first, second] = gateway.asked.map(({ form }) =>
+      Number.parseInt(form.find(([name]) => name === 'timeout')![1], 10),
+    );
+    expect(first).toBe(5_000);
+    expect(second).toBeLessThanOrEqual(4_800);
+  });
+
+  test('a query that is late keeps its place until the engine is done with it', async () => {
+    const held: (() => void)[] = [];
+    const gateway = await testGateway({
+      limits: { concurrency: 1, timeout: 200 },
+      engine: (_request, response) => void held.push(() => response.end('{}')),
+    });
+    expect((await gateway.get(`${base}/query?query=first`)).status).toBe(503);
+    expect((await gateway.get(`${base}/query?query=second`)).status).toBe(429);
+    expect(gateway.asked).toHaveLength(1);
+    // Others have theirs.
+    const other = gateway.get('/prometheus/beta/api/v1/query?query=up', { authorization: 'Bearer beta' });
+    await until(() => held.length === 2);
+    held[1]!();
+    expect((await other).status).toBe(200);
+    held[0]!();
+    const again = until(async () => {
+      const { status } = await gateway.get(`${base}/query?query=third`);
+      return status === 503;
+    });
+    expect(await again).toBe(true);
+    expect(gateway.asked).toHaveLength(3);
+  });
+
+  test('one that the engine ends of when its time was long over is condemned', async () => {
+    const gateway = await testGateway({ limits: { concurrency: 2, timeout: 200 }, engine: () => {} });
+    expect((await gateway.get(`${base}/query?query=doubling`)).status).toBe(503);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    gateway.engine.closeAllConnections();
+    const refused = await until(async () => {
+      const answer = await gateway.get(`${base}/query?query=doubling`);
+      return answer.status === 422 && answer;
+    });
+    expect(JSON.parse(refused.body).error).toContain('ends the storage engine');
+    expect(gateway.lines.filter((line) => line.includes('a query ends the engine'))).toHaveLength(1);
   });
 
   test('who leaves early keeps the place until the engine is done', async () => {

@@ -32,6 +32,8 @@ export interface Options extends Partial<Omit<AuthorizationOptions, 'log' | 'tru
   limits?: Partial<GatewayLimits>;
   trusted?: string[];
   quarantine?: QuarantineOptions;
+  /** Queries that the engine is given at once. */
+  capacity?: number;
 }
 
 export interface Answer {
@@ -92,7 +94,16 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
         keys: '',
         location: 'test',
         metrics: { host: '127.0.0.1', port: 0 },
-        limits: { concurrency: 4, timeout: 5_000, responseSize: 1_000_000, requestSize: 16_384, ...options.limits },
+        limits: {
+          concurrency: 4,
+          engineConcurrency: null,
+          queue: 0,
+          queueTimeout: 5_000,
+          timeout: 5_000,
+          responseSize: 1_000_000,
+          requestSize: 16_384,
+          ...options.limits,
+        },
       },
       organizations: new Map([
         ['alpha', { slug: 'alpha', id: 7 }],
@@ -111,6 +122,7 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
         patience: 500,
       }),
       series: new GatewaySeries(register),
+      capacity: options.capacity ?? 8,
       log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
     },
   );

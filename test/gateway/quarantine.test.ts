@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Places } from '../../src/gateway/places.ts';
 import { Quarantine } from '../../src/gateway/quarantine.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
@@ -33,16 +32,4 @@ test('ten thousand texts are remembered, and no more', () => {
   expect(quarantine.has('alpha', 'text 0')).toBe(false);
   expect(quarantine.has('alpha', 'text 1')).toBe(true);
   expect(quarantine.has('alpha', 'text 10000')).toBe(true);
-});
-
-test('places are given back once', () => {
-  const places = new Places();
-  const first = places.take('alpha', 2)!;
-  expect(places.take('alpha', 2)).not.toBeNull();
-  expect(places.take('alpha', 2)).toBeNull();
-  expect(places.take('beta', 2)).not.toBeNull();
-  first();
-  first();
-  expect(places.take('alpha', 2)).not.toBeNull();
-  expect(places.take('alpha', 2)).toBeNull();
 });

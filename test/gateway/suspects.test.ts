@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Outcome } from '../../src/gateway/engine-client.ts';
+import type { End, Outcome, Sending } from '../../src/gateway/engine-client.ts';
 import { type Suspect, Suspects, type SuspectsOptions, type Verdict } from '../../src/gateway/suspects.ts';
 import { until } from '../helpers/until.ts';
 
@@ -8,7 +8,7 @@ class FakeEngine {
   /** Texts that reached it, in order. */
   readonly reached: string[] = [];
   readonly #condemned = new Set<string>();
-  readonly #working = new Map<PromiseWithResolvers<Outcome>, string>();
+  readonly #working = new Map<PromiseWithResolvers<End>, string>();
   up = true;
   readonly suspects: Suspects;
 
@@ -29,12 +29,18 @@ class FakeEngine {
       deadline: performance.now() + timeout,
       condemned: () => this.#condemned.has(text),
       condemn: () => void this.#condemned.add(text),
-      send: (head) => this.#send(text, head),
+      send: (head): Sending => {
+        const done = this.#send(text, head);
+        const late = new Promise<Outcome>((resolve) =>
+          setTimeout(() => resolve('late'), Math.max(0, suspect.deadline - performance.now())).unref(),
+        );
+        return { outcome: Promise.race([done, late]), done };
+      },
     };
     return this.suspects.run(suspect);
   }
 
-  async #send(text: string, head: () => void): Promise<Outcome> {
+  async #send(text: string, head: () => void): Promise<End> {
     if (!this.up) return 'refused';
     this.reached.push(text);
     if (text.startsWith('killer')) {
@@ -46,7 +52,7 @@ class FakeEngine {
       head();
       return 'broken';
     }
-    const work = Promise.withResolvers<Outcome>();
+    const work = Promise.withResolvers<End>();
     this.#working.set(work, text);
     // In a trial nothing else is there to hold it up.
     if (!text.startsWith('slow') || this.reached.filter((each) => each === text).length > 1) this.finish(text);
@@ -65,7 +71,7 @@ class FakeEngine {
     return [...this.#working.values()];
   }
 
-  #settle(work: PromiseWithResolvers<Outcome>, outcome: Outcome): void {
+  #settle(work: PromiseWithResolvers<End>, outcome: End): void {
     this.#working.delete(work);
     work.resolve(outcome);
   }
@@ -122,6 +128,50 @@ test('one whose connection breaks right after its answer began is a suspect too'
   expect(await engine.ask('late killer')).toBe('guilty');
   expect(await engine.ask('late killer')).toBe('guilty');
   expect(engine.reached).toEqual(['late killer', 'late killer']);
+});
+
+describe('one that is late', () => {
+  /** It is told so when its time is over, and the engine goes on. */
+  async function late(text: string, overtime: number) {
+    const engine = new FakeEngine();
+    expect(await engine.ask(text, 20)).toBe('late');
+    expect(engine.working).toEqual([text]);
+    await new Promise((resolve) => setTimeout(resolve, overtime));
+    return engine;
+  }
+
+  test('is guilty when the engine ends long after, with all others tried', async () => {
+    const engine = await late('slow and doubling', 1_100);
+    const other = engine.ask('slow innocent');
+    await until(() => engine.working.length === 2);
+    engine.end();
+    expect(await other).toBe('answered');
+    const before = engine.reached.length;
+    expect(await engine.ask('slow and doubling')).toBe('guilty');
+    expect(engine.reached).toHaveLength(before);
+  });
+
+  test('is not when the engine ends right after: it may have been about to stop it', async () => {
+    const engine = await late('slow one', 0);
+    engine.end();
+    expect(await engine.ask('slow one')).toBe('answered');
+  });
+
+  test('is not when the engine is done with it in the end', async () => {
+    const engine = await late('slow one', 1_100);
+    engine.finish('slow one');
+    engine.end();
+    expect(await engine.ask('slow one')).toBe('answered');
+  });
+
+  test('is waited for before others are tried, or they would be blamed; not for longer than they have', async () => {
+    const engine = await late('slow and doubling', 0);
+    const verdicts = [engine.ask('late killer', 500)];
+    await until(() => engine.reached.includes('late killer'));
+    await new Promise(setImmediate);
+    expect(await Promise.all([...verdicts, engine.ask('newcomer', 100)])).toEqual(['late', 'late']);
+    expect(engine.reached).toEqual(['slow and doubling', 'late killer']);
+  });
 });
 
 describe('while the engine is away', () => {
