@@ -5,7 +5,7 @@ import { suggestion } from '../config/nearest.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { action, organization, validityWindow } from '../tokens/caveats.ts';
 import { describe } from '../tokens/describe.ts';
-import { formatToken, parseTokens } from '../tokens/header.ts';
+import { formatToken, parseTokens, withoutSchemes } from '../tokens/header.ts';
 import { Keys } from '../tokens/keys.ts';
 import { attenuate, type Caveat, mint, nonceText } from '../tokens/macaroon.ts';
 import { type Entry, Registry } from '../tokens/registry.ts';
@@ -49,6 +49,8 @@ export function tokensCommand(program: Command): void {
     .action(rotateKey);
 }
 
+/** Seconds that the clock of a machine that takes the token may be behind this one's. */
+const slowClock = 60;
 const longestExpiry = 100 * 365 * 86_400_000;
 
 function expiry(value: string): number {
@@ -83,7 +85,7 @@ async function create(kind: Entry['kind'], options: CreateOptions): Promise<void
   const until = options.expiry === undefined ? null : now + Math.floor(options.expiry / 1000);
   const caveats: Caveat[] = [];
   if (owner !== null) caveats.push(organization(owner.id, action.all));
-  if (until !== null) caveats.push(validityWindow(now, until));
+  if (until !== null) caveats.push(validityWindow(now - slowClock, until));
   if (owner !== null && kind === 'readonly') caveats.push(organization(owner.id, action.read));
   const { id, key } = new Keys(gateway.keys).newest;
   const token = attenuate(mint(id, key, gateway.location), ...caveats);
@@ -138,7 +140,7 @@ async function revoke(token: string, { config }: { config: string }): Promise<vo
 }
 
 async function inspect(argument: string | undefined): Promise<void> {
-  const list = (argument ?? (await text(process.stdin))).trim().replace(/^(?:bearer|flyv1) +/i, '');
+  const list = withoutSchemes((argument ?? (await text(process.stdin))).replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''));
   const parsed = parseTokens(list);
   if (!parsed.ok) {
     usage(`${parsed.reason}: write FlyV1 fm2_…`);

@@ -60,11 +60,11 @@ function clientOf({ socket, headers }: IncomingMessage, { trusted, flyClientIp }
   return told ?? readChain(String(headers['x-forwarded-for'] ?? ''), peer, trusted).client;
 }
 
-const unknown = refusal(401, 'unauthorized', 'send Authorization: Bearer TOKEN, with a token that is good', {
+const unknown = refusal(401, 'bad_data', 'send Authorization: Bearer TOKEN, with a token that is good', {
   'WWW-Authenticate': 'Bearer',
 });
-const forbidden = refusal(403, 'unauthorized', 'this token does not allow to read this organization');
-const tooMany = refusal(429, 'unauthorized', 'too many attempts without a good token: wait a minute', {
+const forbidden = refusal(403, 'bad_data', 'this token does not allow to read this organization');
+const tooMany = refusal(429, 'unavailable', 'too many attempts without a good token: wait a minute', {
   'Retry-After': '60',
 });
 const unreadable = refusal(503, 'unavailable', 'tokens cannot be checked at the moment: try again later', {

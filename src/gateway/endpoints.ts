@@ -64,8 +64,11 @@ const endpoints: Readonly<Record<string, Endpoint>> = {
   },
 };
 
-/** `/prometheus/ORG/…`. Neither part needs an escape, so that none is read: there is one way to write each path. */
-const form = /^\/prometheus\/([a-z0-9-]{1,63})\/([\w/]{1,200})$/;
+/**
+ * `/prometheus/ORG/…`. Neither part needs an escape, so that none is read. Where clients put together a base URL, which may end
+ * in a slash, and a path, two are one.
+ */
+const form = /^\/{1,2}prometheus\/{1,2}([a-z0-9-]{1,63})\/{1,2}(\w[\w/]{0,199})$/;
 const labelValues = /^api\/v1\/label\/([a-zA-Z_]\w{0,127})\/values$/;
 
 const notFound = refusal(404, 'not_found', 'there is nothing here: ask /prometheus/ORG/api/v1/query and its siblings');

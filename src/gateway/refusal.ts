@@ -2,10 +2,24 @@
 
 import type { ServerResponse } from 'node:http';
 
+/** Prometheus' own, all of them: its clients know no others. */
+const errorTypes = [
+  'timeout',
+  'canceled',
+  'execution',
+  'bad_data',
+  'internal',
+  'unavailable',
+  'not_found',
+  'not_acceptable',
+] as const;
+export type ErrorType = (typeof errorTypes)[number];
+
+export const isErrorType = (text: unknown): text is ErrorType => (errorTypes as readonly unknown[]).includes(text);
+
 export interface Refusal {
   status: number;
-  /** Prometheus' own names where it has one. */
-  errorType: 'bad_data' | 'execution' | 'internal' | 'not_found' | 'timeout' | 'unavailable' | 'unauthorized';
+  errorType: ErrorType;
   /** A sentence for whoever asked. */
   error: string;
   headers?: Record<string, string>;
@@ -13,7 +27,7 @@ export interface Refusal {
 
 export const refusal = (
   status: number,
-  errorType: Refusal['errorType'],
+  errorType: ErrorType,
   error: string,
   headers?: Record<string, string>,
 ): Refusal => ({ status, errorType, error, ...(headers && { headers }) });

@@ -4,10 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { decimal, lower } from '../text/ascii.ts';
 import { mediaType } from '../text/media-type.ts';
-import { type Refusal, refusal, refuse } from './refusal.ts';
+import { type ErrorType, isErrorType, type Refusal, refusal, refuse } from './refusal.ts';
 
 /** Of an error that is not JSON, more is not read. */
 const longestError = 8 * 1024;
+/** Of one that is JSON: it has the whole query in it. */
+const longestJson = 1024 * 1024;
+const noReason = 'the storage tier gave no reason that can be read';
 
 /** Nearly all answers are shorter. */
 const heldBack = 32 * 1024;
@@ -25,7 +28,7 @@ export async function relay(message: IncomingMessage, response: ServerResponse, 
     refuse(response, refusal(502, 'internal', `the storage tier answered with status ${status}`));
     return drop(message);
   }
-  if (status >= 400 && !json) return explain(message, response, status);
+  if (status >= 400) return explain(message, response, status, json);
   const tooLarge = refusal(422, 'execution', `the answer has more than ${limit} bytes: ask for less`);
   if (decimal(message.headers['content-length'] ?? '0', limit) < 0) {
     refuse(response, tooLarge);
@@ -88,32 +91,69 @@ async function drop(message: IncomingMessage): Promise<boolean> {
   return message.complete;
 }
 
-/** Errors of some endpoints are lines of text, with addresses that are nobody's business before them. */
-async function explain(message: IncomingMessage, response: ServerResponse, status: number): Promise<boolean> {
+/**
+ * The engine's errors become Prometheus': of some endpoints they are lines of text, with addresses that are nobody's business
+ * before them; victoria-metrics' have the status for a type. JSON that says something else passes as it is.
+ */
+async function explain(
+  message: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  json: boolean,
+): Promise<boolean> {
+  const longest = json ? longestJson : longestError;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
-      if (size < longestError) chunks.push(chunk);
+      if (size < longest) chunks.push(chunk);
       size += chunk.length;
     }
   } catch {
     return false;
   }
-  const text =
-    lower(message.headers['content-encoding'] ?? '') === 'gzip' ? unzipped(chunks) : Buffer.concat(chunks).toString();
-  const error = text
+  // Its time was over meanwhile.
+  if (response.headersSent || response.destroyed) return true;
+  const bytes = Buffer.concat(chunks);
+  const gzip = lower(message.headers['content-encoding'] ?? '') === 'gzip';
+  const text = gzip ? unzipped(bytes, 16 * longest) : bytes.toString();
+  const said = json ? errorIn(text) : { type: undefined, error: text };
+  if (said === null && size <= longest) {
+    response.writeHead(status, headersOf(message)).end(bytes);
+    return true;
+  }
+  const error = (said?.error ?? noReason)
     .replace(/^remoteAddr: "[^"]*"(, X-Forwarded-For: "[^"]*")?; requestURI: [^ ]+; /, '')
-    .replace(/[ \t\r\n]+$/, '');
-  refuse(response, refusal(status, status < 500 ? 'bad_data' : 'internal', error.slice(0, longestError)));
+    .replace(/[ \t\r\n]+$/, '')
+    .slice(0, longest);
+  refuse(response, refusal(status, isErrorType(said?.type) ? said.type : typeOf(status, error), error));
   return true;
 }
 
-function unzipped(chunks: Buffer[]): string {
+/** Of an error in Prometheus' form; null for another one. */
+function errorIn(text: string): { type: unknown; error: string } | null {
   try {
-    return gunzipSync(Buffer.concat(chunks), { maxOutputLength: 16 * longestError }).toString();
+    const { status, errorType, error } = JSON.parse(text);
+    return status === 'error' && typeof error === 'string' ? { type: errorType, error } : null;
   } catch {
-    return 'the storage tier gave no reason that can be read';
+    return null;
+  }
+}
+
+/** What Prometheus would call an error with this status. */
+function typeOf(status: number, error: string): ErrorType {
+  if (status === 422) return 'execution';
+  if (status === 404) return 'not_found';
+  if (status === 503) return /timeout|deadline/i.test(error) ? 'timeout' : 'unavailable';
+  if (status === 429) return 'unavailable';
+  return status < 500 ? 'bad_data' : 'internal';
+}
+
+function unzipped(bytes: Buffer, maxOutputLength: number): string {
+  try {
+    return gunzipSync(bytes, { maxOutputLength }).toString();
+  } catch {
+    return noReason;
   }
 }
 

@@ -1,3 +1,4 @@
+import { trimOws } from '../text/ascii.ts';
 import { type Head, headOf, type Macaroon, packMacaroon, parseMacaroon } from './macaroon.ts';
 
 /** Longer headers are refused unread: it is as much as Node takes for a whole head. */
@@ -10,21 +11,29 @@ export type Tokens = { ok: true; tokens: Macaroon[] } | { ok: false; reason: str
 /** By how they begin: why none of the tokens need be read, or null. */
 export type Pointless = (heads: Head[]) => string | null;
 
+/** Any case is the same (RFC 9110 11.1); without the flag `u`, that means A to Z alone. */
+const schemes = /^(?:(?:bearer|flyv1) +)*/i;
+
+/** Without its schemes: a client that has `FlyV1 fm2_…` for its token often sends `Bearer FlyV1 fm2_…`, or no scheme at all. */
+export const withoutSchemes = (text: string): string => text.slice(schemes.exec(text)![0].length);
+
 /**
- * The tokens of an `Authorization` header: `Bearer` or `FlyV1`, then `fm2_…` once or several times with commas.
- * Schemes are case-insensitive (RFC 9110 11.1). What can't be read is passed over: the others may still allow.
+ * The tokens of an `Authorization` header: `Bearer` or `FlyV1`, both or none of them, then `fm2_…` once or several times with commas.
+ * What can't be read is passed over: the others may still allow.
  * @param pointless reading a token takes a hundred times as long as reading its beginning.
  */
 export function parseAuthorization(header: string | undefined, pointless?: Pointless): Tokens {
   if (header === undefined) return { ok: false, reason: 'no Authorization header' };
   if (header.length > longest) return { ok: false, reason: `Authorization header of more than ${longest} bytes` };
-  const list = /^(?:bearer|flyv1) +(\S+)$/i.exec(header)?.[1];
-  return list === undefined ? { ok: false, reason: 'neither Bearer nor FlyV1' } : parseTokens(list, pointless);
+  const list = withoutSchemes(header);
+  // The blanks around a field's value are none of it (RFC 9110 5.5): what still has some was put together by other rules.
+  if (list === '' || list !== trimOws(list)) return { ok: false, reason: 'neither Bearer nor FlyV1, with a token' };
+  return parseTokens(list, pointless);
 }
 
-/** The tokens of a list with commas. */
+/** The tokens of a list with commas, and blanks around them (RFC 9110 5.6.1). */
 export function parseTokens(list: string, pointless: Pointless = () => null): Tokens {
-  const items = list.split(',', most + 1);
+  const items = list.split(',', most + 1).map(trimOws);
   if (items.length > most) return { ok: false, reason: `more than ${most} tokens` };
   const texts = items.map(bytesOf).filter((bytes) => bytes !== undefined);
   const heads = texts.map(headOf).filter((head) => head !== undefined);

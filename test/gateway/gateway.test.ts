@@ -53,6 +53,22 @@ test.each([
   );
 });
 
+test.each([
+  '/prometheus/alpha//api/v1',
+  '//prometheus/alpha/api/v1',
+  '/prometheus//alpha/api/v1',
+  '//prometheus//alpha//api/v1',
+])('a base URL that ends in a slash: %s', async (path) => {
+  const gateway = await testGateway();
+  expect((await gateway.get(`${path}/query?query=up`)).status).toBe(200);
+  expect((await gateway.post(`${path}/label/app/values`, '')).status).toBe(200);
+  expect(gateway.asked.map(({ url }) => url)).toEqual(['/api/v1/query', '/api/v1/label/app/values']);
+  // It stands for its organization, and for nothing else.
+  expect((await gateway.get(`${path}/query?query=up`, { authorization: 'Bearer beta' })).status).toBe(403);
+  for (const other of [path.replace('//', '///'), path.replace('//', '/./'), path.replace('//', '/%2f')])
+    expect((await gateway.get(`${other}/query?query=up`)).status).toBe(404);
+});
+
 test('in a cluster the tenant is the restriction', async () => {
   const gateway = await testGateway({ path: '/select/{tenant}/prometheus/' });
   await gateway.get(`${base}/query?query=up`);
@@ -263,7 +279,7 @@ describe('answers', () => {
       engine: (_request, response) => void response.writeHead(422, { 'Content-Type': type }).end('{"x":1}'),
     });
     const answer = await gateway.get(`${base}/query?query=up`);
-    const ours = `{"status":"error","errorType":"bad_data","error":"{\\"x\\":1}"}\n`;
+    const ours = `{"status":"error","errorType":"execution","error":"{\\"x\\":1}"}\n`;
     expect([answer.status, answer.body]).toEqual([422, body ?? ours]);
   });
 
@@ -310,6 +326,41 @@ describe('answers', () => {
       400,
       { status: 'error', errorType: 'bad_data', error: 'cannot parse matches[]=(((: oh' },
     ]);
+  });
+
+  test.each([
+    [422, { errorType: '422' }, 'execution'],
+    [400, { errorType: '400' }, 'bad_data'],
+    [503, { errorType: '503' }, 'timeout', 'timeout exceeded during query execution'],
+    [503, { errorType: '503' }, 'unavailable'],
+    [500, { errorType: '500' }, 'internal'],
+    [404, {}, 'not_found'],
+    [429, { errorType: 'too_many_requests' }, 'unavailable'],
+    [422, { errorType: 'execution' }, 'execution'],
+    [400, { errorType: 'canceled' }, 'canceled'],
+    [422, { errorType: null }, 'execution'],
+  ])("%s %j of the engine is Prometheus' %s", async (status, more, type, error = 'oh') => {
+    const said = JSON.stringify({ status: 'error', ...more, error });
+    const gateway = await testGateway({
+      engine: ({ headers }, response) => {
+        const gzip = headers['accept-encoding'] === 'gzip';
+        response.setHeader('Content-Type', 'application/json');
+        if (gzip) response.setHeader('Content-Encoding', 'gzip');
+        response.writeHead(status).end(gzip ? gzipSync(said) : said);
+      },
+    });
+    for (const coding of ['gzip', 'identity']) {
+      const answer = await gateway.get(`${base}/query?query=up`, { 'accept-encoding': coding });
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([status, { status: 'error', errorType: type, error }]);
+    }
+  });
+
+  test('its own errors have types of Prometheus too', async () => {
+    const gateway = await testGateway({ attempts: { allowed: () => false, failed: () => {} } });
+    const types = async (authorization: string, path = base) =>
+      JSON.parse((await gateway.get(`${path}/query?query=up`, { authorization })).body).errorType;
+    expect(await types('Bearer bad')).toBe('unavailable');
+    expect(await types('Bearer beta')).toBe('bad_data');
   });
 
   test('a redirect of the engine is not followed and not passed on', async () => {

@@ -90,6 +90,10 @@ add('ok', {
   'Bearer takes the same tokens': `Bearer ${good}`,
   'schemes are case-insensitive': `bearer ${good}`,
   'two spaces': `FlyV1  ${good}`,
+  'two schemes': `Bearer FlyV1 ${good}`,
+  'two schemes the other way round': `FLYV1  bearer ${good}`,
+  'schemes again and again': `Bearer FlyV1 FlyV1 Bearer ${good}`,
+  'a list with blanks': `FlyV1 ${token([org(2)])} ,\t${good}, x`,
   'the older nonce without proof': token([org()], { nonce: encode([newKey.kid, rndOf('a')]) }),
   'a finalized proof': token([org()], { nonce: encode([newKey.kid, rndOf('a'), true]), proof: true }),
   'an older key': token([org()], { nonce: encode([oldKey.kid, rndOf('a'), false]), key: oldKey.key }),
@@ -124,6 +128,8 @@ add('ok', {
   'one of a list allows': `FlyV1 ${token([org(2)])},${token([window(0, 1)])},${good}`,
   'beside what can not be read': `FlyV1 fm2_AAAA,fm1r_${good.slice(4)},x,${good}`,
 });
+cases.push({ name: 'no scheme at all', authorization: good, organization: 'personal', expect: 'ok' });
+cases.push({ name: 'no scheme before a list', authorization: `x,${good}`, organization: 'personal', expect: 'ok' });
 add('ok', { 'the other organization with its token': token([org(2)]), 'a full token': token([]) }, 'acme');
 
 add(403, {
@@ -215,8 +221,17 @@ add(401, {
   'a scheme and a space': 'FlyV1 ',
   'another scheme': `Basic ${good}`,
   'no scheme': ` ${good}`,
-  'two schemes': `Bearer FlyV1 ${good}`,
   'a tab for the space': `FlyV1\t${good}`,
+  'NBSP for the space': `FlyV1\u00a0${good}`,
+  'NBSP behind': `FlyV1 ${good}\u00a0`,
+  'NBSP in a list': `FlyV1 x,\u00a0${good}`,
+  'a scheme behind': `${good} FlyV1`,
+  'another scheme first': `Basic FlyV1 ${good}`,
+  'another scheme second': `FlyV1 Basic ${good}`,
+  'a scheme in a list': `FlyV1 x,FlyV1 ${good}`,
+  'a scheme with a letter more': `FlyV1s ${good}`,
+  'a long s for an s': `bearer\u017f ${good}`,
+  'schemes alone': 'Bearer FlyV1',
   'a space behind': `FlyV1 ${good} `,
   'an empty list': 'FlyV1 ,',
   'an empty token': 'FlyV1 fm2_',
