@@ -25,6 +25,8 @@ export function boundConnections(server: Server, most: number): void {
   server.on('request', ({ socket }, response) => {
     quiet.delete(socket);
     asking.set(socket, performance.now());
+    // A pipeline has seven of its own, and Node warns of more than ten.
+    response.setMaxListeners(20);
     response.once('close', () => {
       if (!asking.delete(socket) || socket.destroyed) return;
       quiet.add(socket);

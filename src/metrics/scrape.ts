@@ -99,8 +99,6 @@ function largeRoutes(options: ScrapeOptions): Record<string, Route> {
     // Another process may have taken over meanwhile: the values here stand still.
     if (options.forward?.(request, response)) return;
     response.writeHead(200, headers);
-    // A pipeline has seven of its own, and Node warns of more than ten.
-    response.setMaxListeners(20);
     const signal = AbortSignal.timeout(pageTimeout);
     if (gzip) await pipeline(page, createGzip({ level: constants.Z_BEST_SPEED }), response, { signal });
     else await pipeline(page, response, { signal });
