@@ -4,14 +4,33 @@ import type { Colour, Counts, SeriesDefinition } from '../supervisor/messages.ts
 import { M, type Metric, metrics } from './catalogue.ts';
 import { labelText, type Machine } from './labels.ts';
 
-/** The half of a series that one colour counts. */
-export interface Cell {
+/** The half of a series that one colour counts. Most stay at 0, and many are never shown: what they need is made when it is needed. */
+export class Cell {
   /** One value, or a histogram's buckets (not cumulative) and sum. */
-  readonly values: Float64Array;
-  /** Live workers of the colour that have the series. */
-  workers: number;
-  /** Its labels as they are exposed, made once. */
-  readonly text: string;
+  values: Readonly<Float64Array>;
+  /** Of a gauge: live workers of the colour that have the series. */
+  workers = 0;
+  readonly #zeros: Float64Array;
+  readonly #makeText: () => string;
+  #text: string | null = null;
+
+  /** @param zeros shared by all of its size. */
+  constructor(zeros: Float64Array, makeText: () => string) {
+    this.values = zeros;
+    this.#zeros = zeros;
+    this.#makeText = makeText;
+  }
+
+  /** Its labels as they are exposed. */
+  get text(): string {
+    this.#text ??= this.#makeText();
+    return this.#text;
+  }
+
+  add(index: number, amount: number): void {
+    if (this.values === this.#zeros) this.values = new Float64Array(this.#zeros.length);
+    (this.values as Float64Array)[index] += amount;
+  }
 }
 
 export interface Series {
@@ -50,6 +69,9 @@ interface Worker {
   /** By index of the worker's values; null where a definition was refused. */
   readonly at: (Part | null)[];
   readonly parts: Map<Series, Part>;
+  /** Those that need more than to be forgotten when it ends. */
+  readonly gauges: Part[];
+  readonly opened: Part[];
   readonly owners: Set<Owner>;
   /** All that it has sent. */
   readonly definitions: SeriesDefinition[];
@@ -68,11 +90,11 @@ export interface StoreSnapshot {
   }[];
 }
 
-/** Opened is counted by the first, closed by the second. */
-const pairs = [
+/** What counts as opened, and as closed. */
+const closedBy = new Map([
   [M.edgeTcpConnects, M.edgeTcpDisconnects],
   [M.appTcpConnects, M.appTcpDisconnects],
-] as const;
+]);
 
 /** Longer than any scrape interval: the last values are read before they go. */
 const lifetimeAfterUse = 10 * 60_000;
@@ -92,11 +114,14 @@ export class Store {
   readonly #workers = new Map<number, Worker>();
   readonly #owners = new Map<string, Owner>();
   readonly #families: readonly Map<string, Series>[] = metrics.map(() => new Map());
+  /** Of one value, and of a histogram. */
+  readonly #zeros: readonly [Float64Array, Float64Array];
 
   constructor({ machine, bounds, clock = () => performance.now() }: StoreOptions) {
     this.bounds = bounds;
     this.#machine = machine;
     this.#clock = clock;
+    this.#zeros = [new Float64Array(1), new Float64Array(bounds.length + 2)];
   }
 
   /** All series of a metric, in the order they came up. @param metric position in the catalogue. */
@@ -107,7 +132,7 @@ export class Store {
   /** A worker begins to count. @param worker its id is unique in the supervisor's life. */
   attach(worker: { id: number; colour: Colour; generation: number }): void {
     const { id, colour, generation } = worker;
-    const made = { at: [], parts: new Map(), owners: new Set<Owner>(), definitions: [] };
+    const made = { at: [], parts: new Map(), gauges: [], opened: [], owners: new Set<Owner>(), definitions: [] };
     this.#workers.set(id, { id, colour, generation, ...made });
   }
 
@@ -138,7 +163,7 @@ export class Store {
       else if (!Number.isFinite(amount) || (amount < 0 && part.series.metric.type !== 'gauge'))
         fault ??= `${part.series.metric.name} by ${amount}`;
       else {
-        part.cell.values[indexes[i] - part.index] += amount;
+        part.cell.add(indexes[i] - part.index, amount);
         part.sum += amount;
         part.series.owner.changed = now;
       }
@@ -151,10 +176,10 @@ export class Store {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     this.#workers.delete(id);
-    for (const [opened, closed] of pairs) this.#close(worker, opened, closed);
-    for (const { series, cell, sum } of worker.parts.values()) {
+    for (const part of worker.opened) this.#close(worker, part);
+    for (const { cell, sum } of worker.gauges) {
       cell.workers -= 1;
-      if (series.metric.type === 'gauge') cell.values[0] -= sum;
+      if (sum !== 0) cell.add(0, -sum);
     }
     const now = this.#clock();
     for (const owner of worker.owners) {
@@ -188,8 +213,8 @@ export class Store {
     for (const { metric, labels, blue, green } of series) {
       const mine = this.#resolve(metrics[metric], labels);
       for (let i = 0; i < blue.length; i++) {
-        mine.blue.values[i] += blue[i];
-        mine.green.values[i] += green[i];
+        if (blue[i] !== 0) mine.blue.add(i, blue[i]);
+        if (green[i] !== 0) mine.green.add(i, green[i]);
       }
     }
     for (const { id, colour, generation, definitions, sums } of workers) {
@@ -231,8 +256,12 @@ export class Store {
     const series = this.#resolve(metric, labels);
     if (worker.parts.has(series)) return `${metric.name} defined twice`;
     const part: Part = { series, cell: series[worker.colour], index, sum: 0 };
-    part.cell.workers += 1;
     worker.parts.set(series, part);
+    if (metric.type === 'gauge') {
+      part.cell.workers += 1;
+      worker.gauges.push(part);
+    }
+    if (closedBy.has(metric.id)) worker.opened.push(part);
     if (!worker.owners.has(series.owner)) {
       worker.owners.add(series.owner);
       series.owner.workers += 1;
@@ -247,11 +276,8 @@ export class Store {
     const known = family.get(key);
     if (known !== undefined) return known;
     const owner = this.#owner(labels.slice(0, labels.length - metric.own.length));
-    const cell = (colour: Colour): Cell => ({
-      values: new Float64Array(this.#size(metric)),
-      workers: 0,
-      text: labelText(metric, labels, this.#machine, colour),
-    });
+    const cell = (colour: Colour) =>
+      new Cell(this.#zeros[metric.type === 'histogram' ? 1 : 0], () => labelText(metric, labels, this.#machine, colour));
     const series = { metric, labels, owner, blue: cell('blue'), green: cell('green') };
     family.set(key, series);
     owner.series.push(series);
@@ -268,13 +294,11 @@ export class Store {
     return owner;
   }
 
-  #close(worker: Worker, opened: number, closed: number): void {
-    for (const { series, sum } of worker.parts.values()) {
-      if (series.metric.id !== opened) continue;
-      const closing = this.#resolve(metrics[closed], series.labels);
-      const open = sum - (worker.parts.get(closing)?.sum ?? 0);
-      if (open > 0) closing[worker.colour].values[0] += open;
-    }
+  #close(worker: Worker, { series, sum }: Part): void {
+    if (sum === 0) return;
+    const closing = this.#resolve(metrics[closedBy.get(series.metric.id)!], series.labels);
+    const open = sum - (worker.parts.get(closing)?.sum ?? 0);
+    if (open > 0) closing[worker.colour].add(0, open);
   }
 
   #size(metric: Metric): number {
