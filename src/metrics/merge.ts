@@ -277,7 +277,9 @@ export class Store {
     if (known !== undefined) return known;
     const owner = this.#owner(labels.slice(0, labels.length - metric.own.length));
     const cell = (colour: Colour) =>
-      new Cell(this.#zeros[metric.type === 'histogram' ? 1 : 0], () => labelText(metric, labels, this.#machine, colour));
+      new Cell(this.#zeros[metric.type === 'histogram' ? 1 : 0], () =>
+        labelText(metric, labels, this.#machine, colour),
+      );
     const series = { metric, labels, owner, blue: cell('blue'), green: cell('green') };
     family.set(key, series);
     owner.series.push(series);

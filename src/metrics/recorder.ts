@@ -67,13 +67,24 @@ export class Recorder {
     values[index + bounds.length + 1] += seconds;
   }
 
-  /** New series and increments since the last call; null when there are none. */
-  collect(): Counts | null {
+  /** Whether there are series that have not been handed out. */
+  get behind(): boolean {
+    return this.#definitions.length > 0;
+  }
+
+  /**
+   * New series and increments since the last call; null when there are none.
+   * @param most new series; what the others have counted comes with them, in the next calls.
+   */
+  collect(most = Infinity): Counts | null {
+    const definitions = this.#definitions.slice(0, most);
+    this.#definitions = definitions.length < this.#definitions.length ? this.#definitions.slice(most) : [];
+    const told = this.behind ? this.#definitions[0].index : this.#used;
     const values = this.#values;
     const sent = this.#sent;
     let changed = 0;
-    for (let i = 0; i < this.#used; i++) if (values[i] !== sent[i]) changed += 1;
-    if (changed === 0 && this.#definitions.length === 0) return null;
+    for (let i = 0; i < told; i++) if (values[i] !== sent[i]) changed += 1;
+    if (changed === 0 && definitions.length === 0) return null;
     const indexes = new Uint32Array(changed);
     const amounts = new Float64Array(changed);
     for (let i = 0, at = 0; at < changed; i++) {
@@ -82,8 +93,6 @@ export class Recorder {
       amounts[at++] = values[i] - sent[i];
       sent[i] = values[i];
     }
-    const definitions = this.#definitions;
-    this.#definitions = [];
     return { definitions, indexes, amounts };
   }
 

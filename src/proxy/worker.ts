@@ -9,7 +9,7 @@ import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
 import { Resolver } from '../resolver/resolver.ts';
-import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
+import type { Counts, FromWorker, ToWorker } from '../supervisor/messages.ts';
 import { DataPlane } from './data-plane.ts';
 import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
@@ -19,6 +19,8 @@ type Start = Extract<ToWorker, { type: 'start' }>;
 
 /** Counts are at most this old when a worker dies. */
 const flushInterval = 250;
+/** New series in one message: the supervisor, which all workers share, is not held up by a worker of a large edge. */
+const seriesAtOnce = 250;
 /** The channel takes the last counts at once, or never (milliseconds). */
 const lastWords = 1_000;
 /** A path may be as long as a head; in a line it would only make room for more of the same. */
@@ -38,6 +40,10 @@ class Worker {
   readonly #timer: NodeJS.Timeout;
   /** The channel still has counts to deliver: what comes meanwhile goes with the next ones. */
   #sending = false;
+  /** The supervisor asks for the next series once it has added up these. */
+  #more = false;
+  /** Asked for, and answered with the last of the new series; 0: nothing is. */
+  #flush = 0;
   #connections = 0;
   #drained: Promise<void> | null = null;
 
@@ -97,7 +103,11 @@ class Worker {
         send({ type: 'accepting' });
         break;
       case 'flush':
-        this.#sendCounts(message.id);
+        this.#flush = message.id;
+        if (!this.#more) this.#sendCounts();
+        break;
+      case 'more':
+        this.#sendCounts();
         break;
       case 'health':
         for (const [key, healthy] of message.upstreams) proxy.setHealth(key, healthy);
@@ -131,7 +141,7 @@ class Worker {
     this.#log.fatal({ err: error }, 'the worker failed');
     const timer = setTimeout(end, lastWords, 1);
     try {
-      this.#sendCounts(0, () => {
+      this.#sendLast(() => {
         clearTimeout(timer);
         end(1);
       });
@@ -146,7 +156,7 @@ class Worker {
     this.#checker?.stop();
     this.#drained ??= drained.then(({ cut }) => {
       clearInterval(this.#timer);
-      this.#sendCounts(0);
+      this.#sendLast();
       send({ type: 'drained', cut }, () => end(0));
     });
   }
@@ -167,24 +177,41 @@ class Worker {
   }
 
   #push(): void {
-    if (this.#sending) return;
-    const counts = this.#recorder.collect();
+    if (this.#sending || this.#more) return;
+    const counts = this.#recorder.collect(seriesAtOnce);
     const inFlight = this.#proxy.inFlight();
     const connections = this.#proxy.connections();
     if (counts === null && inFlight.length === 0 && connections === this.#connections) return;
-    this.#connections = connections;
     this.#sending = true;
-    send({ type: 'counts', flush: 0, counts, inFlight, connections }, () => {
+    this.#send(counts, inFlight, connections, () => {
       this.#sending = false;
     });
   }
 
-  #sendCounts(flush: number, sent?: () => void): void {
-    const connections = (this.#connections = this.#proxy.connections());
+  #sendCounts(): void {
+    this.#send(this.#recorder.collect(seriesAtOnce), this.#proxy.inFlight(), this.#proxy.connections());
+  }
+
+  /** All that is left to tell. */
+  #sendLast(sent?: () => void): void {
     send(
-      { type: 'counts', flush, counts: this.#recorder.collect(), inFlight: this.#proxy.inFlight(), connections },
+      {
+        type: 'counts',
+        flush: this.#flush,
+        counts: this.#recorder.collect(),
+        inFlight: this.#proxy.inFlight(),
+        connections: this.#proxy.connections(),
+      },
       sent,
     );
+  }
+
+  #send(counts: Counts | null, inFlight: [string, number][], connections: number, sent?: () => void): void {
+    const more = (this.#more = this.#recorder.behind);
+    const flush = more ? 0 : this.#flush;
+    if (!more) this.#flush = 0;
+    this.#connections = connections;
+    send({ type: 'counts', flush, counts, inFlight, connections, ...(more && { more }) }, sent);
   }
 }
 

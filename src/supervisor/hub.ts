@@ -96,6 +96,7 @@ export class Hub {
           this.#inFlight.report(id, message.inFlight);
           this.#relaySoon();
         }
+        if (message.more) this.#workers.get(id)?.send({ type: 'more' });
         break;
       }
       case 'outcome':

@@ -49,6 +49,8 @@ export type ToWorker =
   | { type: 'accept' }
   /** Answer with counts, whatever has changed. */
   | { type: 'flush'; id: number }
+  /** The counts before are added up: send the next. */
+  | { type: 'more' }
   /** Health of upstreams, by key. */
   | { type: 'health'; upstreams: [key: string, healthy: boolean][] }
   /** More permits below a hard limit. */
@@ -73,6 +75,7 @@ export type FromWorker =
   /**
    * `flush`: the id asked for, or 0 for the periodic one. `counts`: null when nothing changed.
    * `inFlight`: those that changed since the last one. `connections`: of clients, open now.
+   * `more`: there are new series yet, which come when they are asked for; a flush is answered by the last of them.
    */
   | {
       type: 'counts';
@@ -80,6 +83,7 @@ export type FromWorker =
       counts: Counts | null;
       inFlight: [key: string, inFlight: number][];
       connections: number;
+      more?: boolean;
     }
   /** Worker 0 runs the checks of its slot and reports changes. */
   | { type: 'health'; upstreams: [key: string, healthy: boolean][] }

@@ -140,6 +140,8 @@ export class WorkerProcess {
   }
 
   #receive(message: FromWorker): void {
+    // Whatever it says, its event loop turns.
+    this.#unanswered = 0;
     if (message.type === 'ready' && this.#state === 'starting') this.#state = 'ready';
     else if (message.type === 'accepting' && this.#state === 'ready') this.#state = 'accepting';
     else if (message.type === 'failed') this.failure = message.reason;
@@ -151,7 +153,6 @@ export class WorkerProcess {
 
   /** The channel keeps its order: an answer also answers what was asked before. */
   #answered(flush: number): void {
-    this.#unanswered = 0;
     for (const [id, resolve] of this.#flushes) {
       if (id > flush) break;
       this.#flushes.delete(id);
