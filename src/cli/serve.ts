@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { loadPlan } from '../config/load.ts';
+import { loadApart } from '../config/load-apart.ts';
 import type { Plan } from '../config/plan.ts';
 import { eventLog, faultOf, flushLogs, reopenLogs } from '../log/log.ts';
 import { keepCompiled } from '../supervisor/compile-cache.ts';
@@ -35,7 +35,7 @@ export async function serve(
   }
   const log = eventLog({ process: 'supervisor' }, plan.log.file);
   const load = async (file: string | null) =>
-    file === null ? { plan, faults: [], warnings: [] } : await loadPlan(file);
+    file === null ? { plan, faults: [], warnings: [] } : await loadApart(file);
   const supervisor = new Supervisor(plan, { log, load, config: config === null ? null : resolve(config), predecessor });
   let signalled = Number.POSITIVE_INFINITY;
   let hurried = false;

@@ -1,22 +1,30 @@
 /** What a new plan changes, for whoever asked for it. Pure. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { atOnce } from '../text/slices.ts';
 import { formatAddress } from './address.ts';
 import type { Plan } from './plan.ts';
 
 /** Things of a kind, by name. */
 export type Named = Map<string, unknown>;
 
+const kinds: [kind: string, read: (plan: Plan) => Generator<void, Named>][] = [
+  ['apps', apps],
+  ['instances', instances],
+  ['listeners', listeners],
+  ['certificates', certificates],
+];
+
 /** One line for each kind of thing: `apps: 2; added shop; removed old`. */
-export function changes(before: Plan, after: Plan): string[] {
-  const kinds = (plan: Plan): [string, Named][] => [
-    ['apps', apps(plan)],
-    ['instances', instances(plan)],
-    ['listeners', listeners(plan)],
-    ['certificates', certificates(plan)],
-  ];
-  const old = new Map(kinds(before));
-  const lines = kinds(after).map(([kind, now]) => `${kind}: ${now.size}${difference(old.get(kind)!, now)}`);
+export const changes = (before: Plan, after: Plan): string[] => atOnce(changesInSteps(before, after));
+
+/** The same, with pauses for whoever has more to do. */
+export function* changesInSteps(before: Plan, after: Plan): Generator<void, string[]> {
+  const lines: string[] = [];
+  for (const [kind, read] of kinds) {
+    const now = yield* read(after);
+    lines.push(`${kind}: ${now.size}${yield* differenceInSteps(yield* read(before), now)}`);
+  }
   const settings = difference(new Map(Object.entries(other(before))), new Map(Object.entries(other(after))));
   return settings === '' ? lines : [...lines, `settings${settings.replace(';', ':')}`];
 }
@@ -42,14 +50,21 @@ export const fixed = (what: string, values: [key: string, before: unknown, after
     .map(([key]) => `${key} cannot change while the ${what} runs: write the old value, or stop it and run it again`);
 
 /** `; added shop; removed old`; empty when there is none. */
-export function difference(before: Named, after: Named): string {
-  const added = [...after.keys()].filter((name) => !before.has(name));
+export const difference = (before: Named, after: Named): string => atOnce(differenceInSteps(before, after));
+
+function* differenceInSteps(before: Named, after: Named): Generator<void, string> {
+  const added: string[] = [];
+  const changed: string[] = [];
+  for (const [name, value] of after) {
+    if (!before.has(name)) added.push(name);
+    else if (!isDeepStrictEqual(before.get(name), value)) changed.push(name);
+    yield;
+  }
   const removed = [...before.keys()].filter((name) => !after.has(name));
-  const changed = [...after].filter(([name, value]) => before.has(name) && !isDeepStrictEqual(before.get(name), value));
   const parts: [string, string[]][] = [
     ['added', added],
     ['removed', removed],
-    ['changed', changed.map(([name]) => name)],
+    ['changed', changed],
   ];
   return parts
     .filter(([, names]) => names.length > 0)
@@ -58,34 +73,39 @@ export function difference(before: Named, after: Named): string {
 }
 
 /** Without what is told as instances and listeners. */
-const apps = ({ apps }: Plan): Named =>
-  new Map(
-    apps.map(({ instances: _instances, services, ...app }) => [
-      app.name,
-      { ...app, services: services.map(({ upstreams: _upstreams, ...service }) => service) },
-    ]),
-  );
+function* apps({ apps }: Plan): Generator<void, Named> {
+  const named: Named = new Map();
+  for (const { instances: _instances, services, ...app } of apps) {
+    named.set(app.name, { ...app, services: services.map(({ upstreams: _upstreams, ...service }) => service) });
+    yield;
+  }
+  return named;
+}
 
-const instances = ({ apps }: Plan): Named =>
-  new Map(
-    apps.flatMap((app) =>
-      app.instances.map((instance) => [
-        `${app.name}/${instance.id}`,
-        { instance, upstreams: app.services.map((s) => s.upstreams.filter((u) => u.instance === instance.id)) },
-      ]),
-    ),
-  );
+function* instances({ apps }: Plan): Generator<void, Named> {
+  const named: Named = new Map();
+  for (const { name, instances, services } of apps) {
+    const upstreams = services.map((service) => Map.groupBy(service.upstreams, ({ instance }) => instance));
+    for (const instance of instances) {
+      named.set(`${name}/${instance.id}`, { instance, upstreams: upstreams.map((its) => its.get(instance.id)) });
+      yield;
+    }
+  }
+  return named;
+}
 
-const listeners = ({ listeners, apps }: Plan): Named =>
-  new Map(
-    listeners.map(({ key, wire, ports }) => [
-      key,
-      { wire, ports: ports.map(({ app, ...port }) => ({ ...port, app: apps[app]!.name })) },
-    ]),
-  );
+function* listeners({ listeners, apps }: Plan): Generator<void, Named> {
+  const named: Named = new Map();
+  for (const { key, wire, ports } of listeners) {
+    named.set(key, { wire, ports: ports.map(({ app, ...port }) => ({ ...port, app: apps[app]!.name })) });
+    yield;
+  }
+  return named;
+}
 
-const certificates = ({ certificates }: Plan): Named =>
-  new Map(certificates.map(({ hostnames, cert, key }) => [hostnames.join(' '), { cert, key }]));
+function* certificates({ certificates }: Plan): Generator<void, Named> {
+  return new Map(certificates.map(({ hostnames, cert, key }) => [hostnames.join(' '), { cert, key }]));
+}
 
 const other = ({ log, slots, trustedProxies, limits, resolver, organizations }: Plan): Record<string, unknown> => ({
   log,

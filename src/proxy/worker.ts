@@ -1,6 +1,7 @@
 /** Entry of a worker process: joins the data path to the supervisor, the logs and the health checks. */
 
 import { flushCompileCache } from 'node:module';
+import { unpack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
 import { HealthChecker } from '../health/checker.ts';
 import { prober } from '../health/probe.ts';
@@ -47,7 +48,8 @@ class Worker {
   #connections = 0;
   #drained: Promise<void> | null = null;
 
-  constructor({ plan, colour, generation, index, ticketKeys, health, ejected }: Start) {
+  constructor({ plan: packed, colour, generation, index, ticketKeys, health, ejected }: Start) {
+    const plan = unpack(packed);
     this.#log = eventLog({ slot: colour, generation, worker: index }, plan.log.file);
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
     this.resolver = new Resolver(plan.resolver, {

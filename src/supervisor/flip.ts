@@ -1,9 +1,10 @@
 /** A flip: the other slot takes over within this supervisor. */
 
-import { changes, unsupportedChanges } from '../config/changes.ts';
+import { changesInSteps, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
+import { inSlices } from '../text/slices.ts';
 import type { Restarted } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import type { Hub } from './hub.ts';
@@ -52,7 +53,7 @@ export async function flip(
   void slots.drain(previous, true);
   sockets.retain(plan);
   slots.generations.cutOldest(plan.slots.maxDraining);
-  return { changes: changesSince(previous, before, slots.serving!, plan) };
+  return { changes: await changesSince(previous, before, slots.serving!, plan) };
 }
 
 /** What a step throws is its fault. */
@@ -65,15 +66,15 @@ async function orFault(step: () => Promise<string | null>): Promise<string | nul
 }
 
 /** A line for each kind of thing. @param previous what served before. @param serving what serves now. */
-export function changesSince(
+export async function changesSince(
   previous: Pick<Slot, 'generation' | 'version'>,
   before: Plan,
   { colour, generation, version }: Slot,
   plan: Plan,
-): string[] {
+): Promise<string[]> {
   return [
     `slot ${colour}, generation ${generation}, serves; generation ${previous.generation} drains`,
     `version: ${version}${previous.version === version ? '' : `; it was ${previous.version}`}`,
-    ...changes(before, plan),
+    ...(await inSlices(changesInSteps(before, plan))),
   ];
 }

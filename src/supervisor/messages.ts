@@ -1,6 +1,6 @@
 /** What supervisor and workers say to each other over the IPC channel (structured clone). */
 
-import type { Plan } from '../config/plan.ts';
+import type { PackedPlan } from '../config/packed-plan.ts';
 
 export type Colour = 'blue' | 'green';
 
@@ -29,10 +29,10 @@ export type Ejections = [key: string, address: string, state: Ejection][];
 export type ToWorker =
   | {
       type: 'start';
-      /** The supervisor's, see `src/proxy/protocol.ts`. */
+      /** `workerProtocol` of the supervisor, see `src/proxy/protocol.ts`. */
       protocol: number;
       series: number;
-      plan: Plan;
+      plan: PackedPlan;
       colour: Colour;
       generation: number;
       index: number;

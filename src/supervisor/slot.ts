@@ -1,5 +1,6 @@
+import { pack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
-import { protocol, series } from '../proxy/protocol.ts';
+import { series, workerProtocol } from '../proxy/protocol.ts';
 import type { Colour, FromWorker } from './messages.ts';
 import type { Health, SlotHost } from './slot-host.ts';
 import type { SlotState } from './slot-state.ts';
@@ -66,7 +67,7 @@ export class Slot {
 
   /** Starts the workers. @returns null once all are ready, else why they will not be; then it ends by itself. */
   async start(): Promise<string | null> {
-    this.#workers.start(this.plan.slots.workers);
+    await this.#workers.start(this.plan.slots.workers);
     const fault = await inTime(this.#ready.promise, 'ready', this.#readyTimeout);
     if (fault === null) this.#state = 'ready';
     else this.kill();
@@ -147,7 +148,8 @@ export class Slot {
     // A replacement begins with what the slot knows, so that it can serve at once.
     const health = this.#state === 'accepting' ? [...this.#health] : null;
     const ejected = hub.outliers.all;
-    worker.send({ type: 'start', protocol, series, plan, colour, generation, index, ticketKeys, health, ejected });
+    const known = { colour, generation, index, ticketKeys, health, ejected };
+    worker.send({ type: 'start', protocol: workerProtocol, series, plan: pack(plan), ...known });
     return worker;
   }
 

@@ -41,6 +41,6 @@ export async function takeOver(
   if (fault !== null) return fault;
   slots.series[colour].flipped('served');
   sockets.retain(plan);
-  predecessor.serving(changesSince(begin, begin.plan, slots.serving!, plan));
+  predecessor.serving(await changesSince(begin, begin.plan, slots.serving!, plan));
   return null;
 }

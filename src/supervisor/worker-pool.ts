@@ -1,5 +1,6 @@
 /** The worker processes of a slot, by index; one that died can be replaced, with a pause when it keeps dying. */
 
+import { setImmediate } from 'node:timers/promises';
 import { Backoff } from './backoff.ts';
 import type { SlotStatus } from './status.ts';
 import type { WorkerProcess, WorkerState } from './worker-process.ts';
@@ -9,16 +10,20 @@ export class WorkerPool {
   /** The process at an index may have exited and wait for its replacement. */
   readonly #workers: WorkerProcess[] = [];
   readonly #backoffs: Backoff[] = [];
+  #wanted = 0;
   readonly #replacements = new Set<NodeJS.Timeout>();
 
   constructor(fork: (index: number) => WorkerProcess) {
     this.#fork = fork;
   }
 
-  start(workers: number): void {
-    for (let index = 0; index < workers; index++) {
+  /** One after the other: to start a process takes a moment in which this one stands still. */
+  async start(workers: number): Promise<void> {
+    this.#wanted = workers;
+    while (this.#workers.length < this.#wanted) {
       this.#backoffs.push(new Backoff());
-      this.#workers[index] = this.#fork(index);
+      this.#workers.push(this.#fork(this.#workers.length));
+      await setImmediate();
     }
   }
 
@@ -33,8 +38,9 @@ export class WorkerPool {
     return pause;
   }
 
-  /** Those that wait for a replacement get none. */
+  /** Those that wait for a replacement get none, and no other is started. */
   stopReplacing(): void {
+    this.#wanted = this.#workers.length;
     for (const timer of this.#replacements) clearTimeout(timer);
     this.#replacements.clear();
   }
@@ -44,7 +50,7 @@ export class WorkerPool {
   }
 
   all(state: WorkerState): boolean {
-    return this.#workers.every((worker) => worker.state === state);
+    return this.#workers.length === this.#wanted && this.#workers.every((worker) => worker.state === state);
   }
 
   get statuses(): SlotStatus['workers'] {
