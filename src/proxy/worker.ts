@@ -45,6 +45,8 @@ class Worker {
   #more = false;
   /** Asked for, and answered with the last of the new series; 0: nothing is. */
   #flush = 0;
+  /** Health that is yet to be told. */
+  #found: [key: string, healthy: boolean][] = [];
   #connections = 0;
   #drained: Promise<void> | null = null;
 
@@ -66,7 +68,8 @@ class Worker {
             health ?? [],
             ({ key, app, instance, healthy, reason }) => {
               this.#proxy.setHealth(key, healthy);
-              send({ type: 'health', upstreams: [[key, healthy]] });
+              // Many are found in one turn at the start: they are told together.
+              if (this.#found.push([key, healthy]) === 1) setImmediate(() => this.#tellHealth());
               if (healthy) this.#log.info({ app, instance }, 'instance is healthy');
               else this.#log.warn({ app, instance, reason }, 'instance is unhealthy');
             },
@@ -82,6 +85,7 @@ class Worker {
     await this.resolver.start();
     const checked = this.#drained === null ? this.#checker?.start() : undefined;
     if (!known) await checked;
+    this.#tellHealth();
     send({ type: 'ready' });
   }
 
@@ -192,6 +196,12 @@ class Worker {
 
   #sendCounts(): void {
     this.#send(this.#recorder.collect(seriesAtOnce), this.#proxy.inFlight(), this.#proxy.connections());
+  }
+
+  #tellHealth(): void {
+    const upstreams = this.#found;
+    this.#found = [];
+    if (upstreams.length > 0) send({ type: 'health', upstreams });
   }
 
   /** All that is left to tell. */

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { formatAddress } from '../config/address.ts';
-import type { Plan } from '../config/plan.ts';
+import type { AppPlan, Plan } from '../config/plan.ts';
 import type { Outliers } from './outliers.ts';
 import type { InstanceStatus } from './status.ts';
 
@@ -31,11 +31,18 @@ export function instancesOf(
   );
 }
 
-/** Where each upstream of a plan is, by key. */
-export const addressesOf = ({ apps }: Plan): Map<string, string> =>
-  new Map(
-    apps.flatMap((app) => app.services.flatMap((s) => s.upstreams.map((u) => [u.key, formatAddress(u)] as const))),
-  );
+const addresses = new WeakMap<AppPlan[], ReadonlyMap<string, string>>();
+
+/** Where each upstream of a plan is, by key. Asked for with every result of a check, so that it is made once. */
+export function addressesOf({ apps }: Plan): ReadonlyMap<string, string> {
+  let known = addresses.get(apps);
+  if (known === undefined) {
+    const upstreams = apps.flatMap(({ services }) => services.flatMap(({ upstreams }) => upstreams));
+    known = new Map(upstreams.map((upstream) => [upstream.key, formatAddress(upstream)]));
+    addresses.set(apps, known);
+  }
+  return known;
+}
 
 /** Of all upstreams of a plan. */
 export const upstreamKeys = ({ apps }: Plan): string[] =>

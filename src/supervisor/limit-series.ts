@@ -1,14 +1,18 @@
 /** What a generation's instances are to the supervisor: their limits, and whether they are healthy. */
 
-import type { AppPlan, Plan } from '../config/plan.ts';
+import type { Plan, ServicePlan } from '../config/plan.ts';
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
+import { inSlices } from '../text/slices.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, limitsIndex } from './hub-worker.ts';
 import { addressesOf } from './instances.ts';
 import type { Ejections, ToWorker } from './messages.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerIdentity } from './worker-process.ts';
+
+/** Instances whose series are added up in one go. */
+const bornAtOnce = 100;
 
 /** Of one generation: what counts for the hub, like a worker of it. */
 export class LimitSeries implements HubWorker {
@@ -21,6 +25,9 @@ export class LimitSeries implements HubWorker {
   readonly #ejected = new Set<string>();
   /** As the app's services reach each, and where its health is in the recorder. */
   readonly #instances: { keys: string[]; service: number; passive: number }[] = [];
+  /** Settled when all of its series have been told once. */
+  readonly #born: Promise<void>;
+  #left = false;
 
   /** Told from now on, until `leave`; those of the colour's generations before are not. */
   constructor(slot: Slot, bounds: readonly number[], hub: Hub) {
@@ -28,42 +35,54 @@ export class LimitSeries implements HubWorker {
     this.identity = { id: hub.nextWorkerId(), colour, generation, index: limitsIndex };
     this.#hub = hub;
     this.#slot = slot;
-    this.#recorder = recorded(plan, bounds);
+    this.#recorder = new Recorder(bounds);
     this.#addresses = addressesOf(plan);
     this.#learn(hub.outliers.all);
-    const index = (app: string, instance: string, check: string) =>
-      this.#recorder.series(M.appInstanceHealthy, [app, instance, check]);
-    for (const { name, services } of plan.apps) {
-      const keysOf = Map.groupBy(
-        services.flatMap(({ upstreams }) => upstreams),
-        ({ instance }) => instance,
-      );
-      for (const [id, its] of keysOf) {
-        const keys = its.map(({ key }) => key);
-        this.#instances.push({ keys, service: index(name, id, 'service'), passive: index(name, id, 'passive') });
-      }
-    }
     hub.endLimits(colour);
     hub.join(this);
-    this.#tell();
+    this.#born = inSlices(this.#bear(plan));
   }
 
   leave(): void {
+    this.#left = true;
     this.#hub.leave(this);
   }
 
   async flush(): Promise<void> {
+    await this.#born;
+    for (const each of this.#instances) this.#look(each);
     this.#tell();
   }
 
-  #tell(): void {
-    const { health } = this.#slot;
+  /** One app's instances after the other: they are told as they are born. */
+  *#bear({ apps }: Plan): Generator<void, void> {
     const recorder = this.#recorder;
-    for (const { keys, service, passive } of this.#instances) {
-      recorder.set(service, keys.every((key) => health.get(key) !== false) ? 1 : 0);
-      recorder.set(passive, keys.some((key) => this.#ejected.has(key)) ? 0 : 1);
+    for (const { name, services } of apps) {
+      for (const [id, its] of backersOf(services)) {
+        if (this.#left) return;
+        const { soft, hard } = limitsOf(its.map(({ service }) => service));
+        if (soft > 0) recorder.set(recorder.series(M.appSoftLimit, [name, id]), soft);
+        if (soft > 0 && hard !== null) recorder.set(recorder.series(M.appHardLimit, [name, id]), hard);
+        const health = (check: string) => recorder.series(M.appInstanceHealthy, [name, id, check]);
+        const keys = its.map(({ key }) => key);
+        const instance = { keys, service: health('service'), passive: health('passive') };
+        this.#instances.push(instance);
+        this.#look(instance);
+        if (this.#instances.length % bornAtOnce === 0) this.#tell();
+        yield;
+      }
     }
-    const counts = recorder.collect();
+    this.#tell();
+  }
+
+  #look({ keys, service, passive }: { keys: string[]; service: number; passive: number }): void {
+    const { health } = this.#slot;
+    this.#recorder.set(service, keys.every((key) => health.get(key) !== false) ? 1 : 0);
+    this.#recorder.set(passive, keys.some((key) => this.#ejected.has(key)) ? 0 : 1);
+  }
+
+  #tell(): void {
+    const counts = this.#left ? null : this.#recorder.collect();
     if (counts !== null) this.#hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
   }
 
@@ -81,27 +100,28 @@ export class LimitSeries implements HubWorker {
   }
 }
 
-function recorded(plan: Plan, bounds: readonly number[]): Recorder {
-  const recorder = new Recorder(bounds);
-  for (const app of plan.apps) {
-    for (const { id } of app.instances) {
-      const { soft, hard } = limitsOf(app, id);
-      if (soft === 0) continue;
-      recorder.set(recorder.series(M.appSoftLimit, [app.name, id]), soft);
-      if (hard !== null) recorder.set(recorder.series(M.appHardLimit, [app.name, id]), hard);
-    }
-  }
-  return recorder;
+interface Backer {
+  service: ServicePlan;
+  key: string;
 }
 
-/** Of all services that the instance backs, as `fly_app_concurrency` counts them; hard is null if one has none. */
-function limitsOf({ services }: AppPlan, instance: string): { soft: number; hard: number | null } {
-  const its = services.filter(({ upstreams }) => upstreams.some((upstream) => upstream.instance === instance));
-  return {
-    soft: its.reduce((sum, { concurrency }) => sum + concurrency.soft, 0),
-    hard: its.reduce<number | null>(
-      (sum, { concurrency: { hard } }) => (sum === null || hard === null ? null : sum + hard),
-      0,
-    ),
-  };
+/** By instance, the services that it backs. */
+function backersOf(services: readonly ServicePlan[]): Map<string, Backer[]> {
+  const backers = new Map<string, Backer[]>();
+  for (const service of services)
+    for (const { instance, key } of service.upstreams) {
+      const its = backers.get(instance);
+      if (its === undefined) backers.set(instance, [{ service, key }]);
+      else its.push({ service, key });
+    }
+  return backers;
 }
+
+/** Of all services that an instance backs, as `fly_app_concurrency` counts them; hard is null if one has none. */
+const limitsOf = (services: readonly ServicePlan[]): { soft: number; hard: number | null } => ({
+  soft: services.reduce((sum, { concurrency }) => sum + concurrency.soft, 0),
+  hard: services.reduce<number | null>(
+    (sum, { concurrency: { hard } }) => (sum === null || hard === null ? null : sum + hard),
+    0,
+  ),
+});
