@@ -85,6 +85,7 @@ const httpOptions = f.table({
   forwarded: f.flag.default(httpDefaults.forwarded),
   upgrades: f.list(upgrade, 'an array of protocols, such as ["websocket"]').default(httpDefaults.upgrades),
   request_trailers: f.flag.default(httpDefaults.requestTrailers),
+  least_rate: f.count(0).optional(),
   response: f.table({ headers: headerMap(responseHeader), pristine: f.flag.default(false) }).prefault({}),
 });
 

@@ -49,6 +49,12 @@ export const limits: Record<keyof Limits, LimitRow> = {
     60_000,
     'A client that stops sending or reading (slow body, slow read) holds an instance as well as the edge.',
   ),
+  leastRate: bytes(
+    240,
+    0,
+    'A client that sends a body or reads an answer byte by byte keeps a place below a hard limit for as long as it likes. Bytes a second; only time that it alone is waited for counts, never that of gRPC. 0: none.',
+  ),
+  leastRateAfter: duration(10_000, "A slow start and a short gap are no attack: so much of such time is everybody's."),
   connectTimeout: duration(
     3_000,
     'Connecting within one network takes milliseconds: more means that the instance is gone, and another one can answer. One lost SYN is sent again after 1 s.',
@@ -129,4 +135,5 @@ export const httpDefaults = {
   forwarded: false,
   upgrades: ['websocket'],
   requestTrailers: false,
+  leastRate: null,
 } satisfies Partial<HttpOptions>;

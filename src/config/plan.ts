@@ -129,6 +129,8 @@ export interface HttpOptions {
   upgrades: string[];
   /** Request trailers go on to the instance. */
   requestTrailers: boolean;
+  /** Bytes a second that a client must send or read; 0: none; null: as `Limits` says. */
+  leastRate: number | null;
   /** `response.pristine`: no Via, Server, Fly-Request-Id towards the client. */
   pristine: boolean;
   /** Header changes towards the client: lower-case name, original name, values to set, or null to remove. */
@@ -206,6 +208,9 @@ export interface Limits {
   tcpIdleTimeout: number;
   /** Body bytes from a client that sends none; write progress to a client that reads none. */
   bodyIdleTimeout: number;
+  /** Bytes a second from a client that sends a body, or to one that reads an answer, 0 = any; and how much of such time is free. */
+  leastRate: number;
+  leastRateAfter: number;
   connectTimeout: number;
   /** From the request's last byte to the response's head. */
   responseTimeout: number;

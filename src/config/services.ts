@@ -170,6 +170,7 @@ export function httpOptionsOf(options: FlyPort['http_options'], at: Path, toml: 
     forwarded: options.forwarded,
     upgrades: options.upgrades,
     requestTrailers: options.request_trailers,
+    leastRate: options.least_rate ?? httpDefaults.leastRate,
     pristine: options.response.pristine,
     responseHeaders: headers.map(([name, values]) => ({
       name,

@@ -276,6 +276,7 @@ test('http_options and force_https', async () => {
         forwarded = true
         upgrades = ["WebSocket", "echo/1.0"]
         request_trailers = true
+        least_rate = 0
         [services.ports.http_options.response]
         pristine = true
         headers = { X-Robots-Tag = "none", Server = false, Set-Cookie = ["a=1", "b=2"] }
@@ -293,6 +294,7 @@ test('http_options and force_https', async () => {
       forwarded: true,
       upgrades: ['websocket', 'echo/1.0'],
       requestTrailers: true,
+      leastRate: 0,
       pristine: true,
       responseHeaders: [
         { name: 'X-Robots-Tag', lower: 'x-robots-tag', values: ['none'] },
@@ -303,7 +305,7 @@ test('http_options and force_https', async () => {
   });
   expect(listeners[1].ports[0]).toMatchObject({
     forceHttps: false,
-    httpOptions: { idleTimeout: 60_000, pristine: false },
+    httpOptions: { idleTimeout: 60_000, leastRate: null, pristine: false },
   });
 });
 

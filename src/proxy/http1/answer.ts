@@ -1,3 +1,4 @@
+import { lower } from '../../text/ascii.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
@@ -43,6 +44,8 @@ export class Answer {
   status = 0;
   /** The client's connection is used again after it. */
   keepAfter = false;
+  /** A stream of events, of which the next may come when it likes. */
+  events = false;
   readonly #partialHead = new HeadBuffer();
   /** The client cannot read chunks. */
   #dechunk = false;
@@ -63,6 +66,7 @@ export class Answer {
     this.status = 0;
     this.heard = false;
     this.keepAfter = false;
+    this.events = false;
     this.#dechunk = false;
     this.#reusable = false;
   }
@@ -123,6 +127,7 @@ export class Answer {
     this.body.begin(framing, head.contentLength, headSize, onward, head.connectionOptions, route!.responseDrops);
     const bodyEnd = this.body.push(buffer, start, end);
     if (bodyEnd < 0) return this.#refuse(this.body.fault);
+    if (!this.body.done) this.events = lower(joined(head, Id.contentType)).startsWith('text/event-stream');
     this.keepAfter =
       keepAlive && this.#request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaves();
     const after = !this.keepAfter ? After.close : minor === 1 ? After.silent : After.keepAlive;
@@ -180,9 +185,9 @@ export class Answer {
     return false;
   }
 
-  /** It ends in the middle. What ends with the connection looks complete after FIN: only RST tells. */
-  breakOff(): void {
-    if (this.body.framing === Framing.untilClose || this.#dechunk) this.#client.connection.reset();
+  /** It ends in the middle. What ends with the connection looks complete after FIN: only RST tells. @param unread nobody takes what is queued. */
+  breakOff(unread: boolean): void {
+    if (unread || this.body.framing === Framing.untilClose || this.#dechunk) this.#client.connection.reset();
     else this.#client.connection.destroy();
   }
 

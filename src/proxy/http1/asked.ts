@@ -1,3 +1,4 @@
+import { lower } from '../../text/ascii.ts';
 import type { Route } from '../routing/route.ts';
 import { Id, type RequestHead } from './head.ts';
 import { acceptsTrailers } from './trailers.ts';
@@ -16,6 +17,10 @@ export class Asked {
   upgrade = '';
   /** It takes trailers: `TE` (RFC 9110 10.1.4). */
   trailers = false;
+  /** Its body follows when it is asked for (RFC 9110 10.1.1). */
+  expects = false;
+  /** gRPC: both directions may be silent for as long as they like. */
+  grpc = false;
   /** When its first byte came: milliseconds of `performance.now()`. */
   startedAt = 0;
   /** For the access log only. */
@@ -30,6 +35,8 @@ export class Asked {
     this.keepAlive = false;
     this.upgrade = '';
     this.trailers = false;
+    this.expects = false;
+    this.grpc = false;
     this.startedAt = startedAt;
     this.host = '';
     this.path = '';
@@ -42,6 +49,8 @@ export class Asked {
     // What follows a CONNECT may be meant for its tunnel.
     this.keepAlive = head.keepAlive && head.method !== 'CONNECT';
     this.trailers = head.minor === 1 && head.has(Id.te) && acceptsTrailers(joined(head, Id.te));
+    this.expects = head.expectContinue;
+    this.grpc = head.has(Id.contentType) && lower(joined(head, Id.contentType)).startsWith('application/grpc');
     if (!logged) return;
     this.host = head.host;
     this.path = head.target;

@@ -307,6 +307,10 @@ export class HttpClient implements Protocol {
     this.#exchange.clientClosed();
   }
 
+  sampled(): void {
+    if (this.#state === State.exchange) this.#exchange.sampled();
+  }
+
   expire(): void {
     if (this.#state === State.exchange) this.#exchange.clientExpired();
     else if (this.#state === State.head) this.#refuse(errors.requestTimeout, 'head');

@@ -18,6 +18,8 @@ import type { HttpClient } from './client.ts';
 import { believedProto } from './forwarding.ts';
 import { Framing } from './framing.ts';
 import { Id, type RequestHead } from './head.ts';
+import { Pace } from './pace.ts';
+import { ReaderPace } from './reader-pace.ts';
 import { requestId } from './request-id.ts';
 import { writeRequestHead } from './request-writer.ts';
 import { allowedUpgrades } from './upgrade.ts';
@@ -53,6 +55,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   /** The request's body on its way to the instance. */
   readonly request = new Body();
   readonly #attempt = new Attempt();
+  readonly #pace = new Pace();
+  readonly #readerPace = new ReaderPace();
   readonly #answer: Answer;
   /** Request head and what came of the body with it: all that was taken from the client while `#intact`. */
   #opening = '';
@@ -193,6 +197,23 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     connection.socket.resume();
   }
 
+  /** Once a second: who sends a body, or reads an answer, slower than the least rate is let go. */
+  sampled(): void {
+    const { limits } = this.#context;
+    const { route, grpc, expects } = this.#asked;
+    const rate = route?.port.httpOptions.leastRate ?? limits.leastRate;
+    if (rate === 0 || grpc) return;
+    const { connection } = this.#client;
+    if (this.#state === State.waiting && !this.request.done) {
+      const { bytes } = this.request;
+      // What a client that waits for 100 (Continue) will send is not late yet.
+      this.#pace.look(bytes, !connection.held && (bytes > 0 || !expects), rate, limits.bodyIdleTimeout);
+      if (this.#pace.waited >= limits.leastRateAfter && this.#pace.isBehind(rate)) this.#fail(errors.slowRequest, '');
+    } else if (this.#state === State.responding && !this.#answer.events) {
+      this.#readerPace.sampled(connection, rate, limits, () => this.#fail(errors.slowReader, ''));
+    }
+  }
+
   /** The client's deadline passed in the middle: not sending, not reading, or half closed without progress. */
   clientExpired(): void {
     const { limits } = this.#context;
@@ -230,6 +251,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const connection = this.#attempt.connection!;
     this.#state = State.waiting;
     this.#attempt.sent();
+    if (!this.request.done) this.#pace.begin();
     connection.deadline = clock.now + this.#context.limits.responseTimeout;
     connection.socket.send(this.#opening);
     if (!this.request.done && !connection.socket.stalled) this.#client.resumeBody();
@@ -294,6 +316,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   answerBegun(): void {
     this.#state = State.responding;
+    if (!this.#answer.body.done) this.#readerPace.begin();
   }
 
   answerComplete(reusable: boolean): void {
@@ -346,7 +369,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       return;
     }
     this.#report(error, detail);
-    this.#answer.breakOff();
+    this.#answer.breakOff(error === errors.slowReader || error === errors.idleTimeout);
     this.#end(error);
   }
 
@@ -389,6 +412,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     if (status !== 0) series.responseEnded(status, (now - this.#asked.startedAt) / 1000);
     this.#state = State.idle;
     this.#opening = '';
+    this.#readerPace.end();
     if (this.#context.host.access !== null) this.#log(error, this.request.bytes, body.bytes);
     this.#client.exchangeEnded(keepAfter);
   }

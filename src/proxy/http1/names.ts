@@ -32,6 +32,7 @@ export const Id = {
   forwarded: 24,
   http2Settings: 25,
   maxForwards: 29,
+  contentType: 30,
   /** Names that are another spelling (see `canonical`) of one that frames the message, is hop-by-hop, or is ours. */
   oddFraming: 26,
   oddHop: 27,
@@ -67,6 +68,7 @@ const names: readonly (readonly [name: string, id: number, flags: number])[] = [
   ['http2-settings', Id.http2Settings, hop],
   ['content-length', Id.contentLength, framing],
   ['expect', Id.expect, head],
+  ['content-type', Id.contentType, head],
   ['x-forwarded-for', Id.xForwardedFor, own],
   ['x-forwarded-proto', Id.xForwardedProto, own],
   ['x-forwarded-port', Id.xForwardedPort, own],
@@ -83,7 +85,7 @@ const names: readonly (readonly [name: string, id: number, flags: number])[] = [
   ['fly-client-ip', Id.flyClientIp, own],
   ['fly-', Id.fly, own],
   ...(
-    'age authorization cache-control content-encoding content-range content-type cookie expires if-match ' +
+    'age authorization cache-control content-encoding content-range cookie expires if-match ' +
     'if-modified-since if-none-match if-range if-unmodified-since location pragma proxy-authenticate ' +
     'proxy-authentication-info proxy-authorization range retry-after set-cookie vary warning www-authenticate'
   )

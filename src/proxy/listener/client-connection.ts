@@ -19,6 +19,8 @@ export interface Protocol {
   expire(): void;
   /** The generation drains: leave when it can be done without a loss. */
   drain(): void;
+  /** Once a second. */
+  sampled?(): void;
 }
 
 /** Where connections report what concerns the whole worker. */
@@ -61,6 +63,8 @@ export class ClientConnection implements SocketOwner, Swept {
   movedAt = clock.now;
   /** Nothing is read before the first `resume`. */
   paused = true;
+  /** Reading was stopped at some time since the last sample. */
+  held = true;
   #countedIn = 0;
   #countedOut = 0;
   #seenIn = 0;
@@ -128,6 +132,7 @@ export class ClientConnection implements SocketOwner, Swept {
   /** Reading stops; for a protocol that hands over to another one in the middle. */
   pause(): void {
     this.paused = true;
+    this.held = true;
     this.socket.pause();
   }
 
@@ -147,7 +152,10 @@ export class ClientConnection implements SocketOwner, Swept {
   onBytes(buffer: Buffer, start: number, end: number): boolean {
     if (this.gone) return false;
     const more = this.protocol.onBytes(buffer, start, end);
-    if (!more) this.paused = true;
+    if (!more) {
+      this.paused = true;
+      this.held = true;
+    }
     return more;
   }
 
@@ -174,12 +182,18 @@ export class ClientConnection implements SocketOwner, Swept {
 
   expire(): void {
     // What moved since the last sample counts: a timeout may be shorter than the time between samples.
-    this.sample();
+    this.#look();
     this.protocol.expire();
   }
 
   sample(): void {
     if (this.paused) this.tcp.probe();
+    this.#look();
+    if (!this.gone) this.protocol.sampled?.();
+    this.held = this.paused;
+  }
+
+  #look(): void {
     const bytesIn = this.tcp.bytesIn;
     const bytesOut = this.tcp.bytesOut;
     if (bytesIn === this.#seenIn && bytesOut === this.#seenOut) return;
