@@ -87,7 +87,7 @@ export const limits: Record<keyof Limits, LimitRow> = {
   ),
   retryTime: duration(
     10_000,
-    'No retry begins later than this after the first attempt, whatever attempts are left. Longer than connect_timeout, or what cannot be connected to is never tried elsewhere.',
+    'No retry begins later than this after the first attempt, whatever attempts are left; waits in the queue do not count. Longer than connect_timeout, or what cannot be connected to is never tried elsewhere.',
   ),
   ejectFailures: count(
     5,

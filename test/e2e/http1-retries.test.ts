@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { freePorts } from '../../load/processes.ts';
-import { Edge } from '../helpers/edge.ts';
+import { Edge, service } from '../helpers/edge.ts';
 import { sum } from '../helpers/exposition.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
+import { until } from '../helpers/until.ts';
 
 let edge: Edge;
 let instance: RawInstance;
@@ -217,4 +218,65 @@ test.each([
   await peer.peerEnd();
   client.end();
   await watch.moved({ 'edge 502': 1, 'error instance_bad_response': 1 });
+});
+
+describe.each(['HTTP', 'raw TCP'])('of %s, a retry that waits in the queue for longer than retry_time', (kind) => {
+  test('is still tried elsewhere when the instance that came free has gone meanwhile', async () => {
+    const http = kind === 'HTTP';
+    const retryTime = 300;
+    const [nobody] = (await freePorts(1)) as [number];
+    const [leaves, stays] = [await RawInstance.start(), await RawInstance.start()];
+    const own = await Edge.start({
+      ports: [80, 6000],
+      limits: { retry_time: `"${retryTime}ms"` },
+      apps: [
+        {
+          name: 'queued',
+          fly: service({ ...(!http && { port: 6000, handlers: [] }), type: 'connections', soft: 1, hard: 1 }),
+          instances: [
+            { id: 'aa01', port: nobody },
+            { id: 'bb01', port: leaves.port },
+            { id: 'cc01', port: stays.port },
+          ],
+        },
+      ],
+    });
+    try {
+      const begin = async (word: string) => {
+        const from = await rawClient(own.port(http ? 80 : 6000));
+        return from.send(http ? to('queued', `/${word}`) : word);
+      };
+      // Two have a place each; one of them, or both, after the instance that refuses.
+      const holders = [await begin('0!'), await begin('1!')];
+      const peers = [await leaves.accept(), await stays.accept()];
+      const which: number[] = [];
+      for (const each of peers) which.push(Number((await each.through('!')).at(-2)));
+      const waiting = await begin('waits');
+      const open = async () => sum(await own.scrape(), 'fly_edge_tcp_connects_count', { app: 'queued' });
+      await until(async () => (await open()) === 3);
+      const from = performance.now();
+      await until(() => performance.now() - from > 3 * retryTime);
+      expect(waiting.ended).toBe('no');
+      leaves.refuse();
+      for (const [i, each] of peers.entries()) {
+        const holder = holders[which[i]!]!;
+        each.send(http ? answer('held', 'Connection: close\r\n') : 'held').end();
+        await holder.through('held');
+        holder.end();
+        expect(await each.peerEnd()).toBe('fin');
+      }
+      const peer = await stays.accept();
+      if (http) {
+        await peer.head();
+        peer.send(answer('whole'));
+      } else peer.send('whole');
+      await waiting.through('whole');
+      waiting.end();
+      peer.end();
+    } finally {
+      await own.stop();
+      await stays.stop();
+      for (const peer of leaves.connections) peer.destroy();
+    }
+  });
 });

@@ -43,6 +43,11 @@ export class RawInstance {
     return this.connections[this.#taken++]!;
   }
 
+  /** Takes no more connections; those that it has go on. */
+  refuse(): void {
+    this.#server.close();
+  }
+
   /** Ends all connections that came so far, and waits until the edge has closed its side: none is pooled any more. */
   async forget(): Promise<void> {
     await until(() => {

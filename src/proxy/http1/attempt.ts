@@ -30,8 +30,10 @@ export class Attempt {
   waited = 0;
   /** The next try must not take a pooled connection: one was stale. */
   #fresh = false;
-  /** When the first try began, in `clock` milliseconds. */
+  /** When the first try began, later by what retries have waited in the queue; in `clock` milliseconds. */
   #firstAt = 0;
+  /** When the last try ended. */
+  #leftAt = 0;
   /** Milliseconds of `performance.now()`. */
   #sentAt = 0;
   /** Status of the instance's answer that has begun and not ended; 0 for none. */
@@ -51,6 +53,7 @@ export class Attempt {
     this.upstream = upstream;
     this.instance = upstream.instance;
     if (this.count++ === 0) this.#firstAt = clock.now;
+    else this.#firstAt += clock.now - this.#leftAt;
     const pooled = upstream.pooled && !this.#fresh ? fromPool(upstream, repeatable) : undefined;
     if (pooled === undefined) {
       this.connection = new UpstreamConnection(upstream, user, sweep, limits.connectTimeout);
@@ -108,16 +111,18 @@ export class Attempt {
 
   /** The instance could not be reached: another one, if there is a healthy one left. */
   failedToConnect(upstream: Upstream, service: Service): boolean {
+    this.#leftAt = clock.now;
     (this.tried ??= []).push(upstream);
     return service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
   }
 
   /** The connection had been closed before the request reached it: the next one is a new one. */
   wasStale(): void {
+    this.#leftAt = clock.now;
     this.#fresh = true;
   }
 
-  /** What a request waited in the queue is not taken from the time for its retries. */
+  /** What it waits in the queue, before the first try or between two, is not taken from the time for retries. */
   mayRetry({ limits }: Context): boolean {
     return this.count <= limits.retryAttempts && performance.now() - this.#firstAt <= limits.retryTime;
   }

@@ -27,8 +27,10 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   #ended = false;
   #state: State = State.seeking;
   #attempts = 0;
-  /** When the first try began, in `clock` milliseconds: waiting in the queue is not taken from the retries' time. */
+  /** When the first try began, in `clock` milliseconds, later by what retries have waited in the queue: that is not taken from their time. */
   #firstAt = 0;
+  /** When the last try ended. */
+  #leftAt = 0;
   #upstream: Upstream | null = null;
   /** The last one that was tried, for the log. */
   #instance = '';
@@ -61,6 +63,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     this.#upstream = upstream;
     this.#instance = upstream.instance;
     if (this.#attempts++ === 0) this.#firstAt = clock.now;
+    else this.#firstAt += clock.now - this.#leftAt;
     this.#state = State.connecting;
     this.#upstreamConnection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
   }
@@ -107,6 +110,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const another = this.#route.service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
     if (failure.retry && another && inTime && this.#attempts <= retryAttempts) {
       this.#state = State.seeking;
+      this.#leftAt = clock.now;
       this.#route.service.seek(this);
     } else this.#fail(failure, detail);
   }
