@@ -13,6 +13,8 @@ export interface StartOptions {
   ipc?: boolean;
   /** Its standard output is read by the caller. */
   stdout?: boolean;
+  /** Besides ours. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** Starts a program with its output kept for the case that it fails. */
@@ -20,9 +22,10 @@ export function start(command: string, args: string[], options: StartOptions = {
   const pinned = options.core !== undefined && findProgram('taskset') !== null;
   const stdio: StdioOptions = ['ignore', options.stdout ? 'pipe' : 'ignore', 'pipe'];
   if (options.ipc) stdio.push('ipc');
+  const env = { ...process.env, ...options.env };
   const child = pinned
-    ? spawn('taskset', ['-c', String(options.core), command, ...args], { stdio })
-    : spawn(command, args, { stdio });
+    ? spawn('taskset', ['-c', String(options.core), command, ...args], { stdio, env })
+    : spawn(command, args, { stdio, env });
   let tail = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     tail = (tail + text).slice(-2000);

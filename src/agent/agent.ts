@@ -23,9 +23,10 @@ export class Agent {
   readonly #reported = Promise.withResolvers<void>();
   #end: End | null = null;
 
-  private constructor(options: CollectorOptions) {
+  private constructor(options: CollectorOptions, hosts: readonly string[]) {
     const collector = new Collector(options);
     this.#server = createAgentServer({
+      hosts,
       page: () => collector.collect((page) => this.#write(page)),
       scraped: (page, client) => {
         const now = performance.now();
@@ -35,9 +36,16 @@ export class Agent {
     });
   }
 
-  /** Settled when it listens; the fault is a sentence for the operator. */
-  static async start({ host, port }: Address, options: CollectorOptions): Promise<Agent | { fault: string }> {
-    const agent = new Agent(options);
+  /**
+   * Settled when it listens; the fault is a sentence for the operator.
+   * @param hosts names that it is asked by, besides addresses and the machine's own.
+   */
+  static async start(
+    { host, port }: Address,
+    options: CollectorOptions,
+    hosts: readonly string[] = [],
+  ): Promise<Agent | { fault: string }> {
+    const agent = new Agent(options, hosts);
     try {
       await once(agent.#server.listen({ host, port, exclusive: true }), 'listening');
     } catch (error) {

@@ -12,12 +12,14 @@ export interface AgentServerOptions {
   page: () => Promise<string>;
   /** Called when a scraper has been sent a whole page. @param page the one. @param client who it is, as far as is known. */
   scraped: (page: string, client: string) => void;
+  /** Names that the server is asked by, besides addresses and the machine's own. */
+  hosts: readonly string[];
 }
 
 /** Does not listen yet. */
-export function createAgentServer({ page, scraped }: AgentServerOptions): Server {
-  const server = createScraperServer(maxConnections);
-  server.on('request', async (request, response) => {
+export function createAgentServer({ page, scraped, hosts }: AgentServerOptions): Server {
+  const known = { hosts: () => hosts, key: '--host of fly-edge agent' };
+  return createScraperServer(maxConnections, known, async (request, response) => {
     const [path] = (request.url ?? '').split('?', 1);
     if (path !== '/metrics' && path !== '/healthz') return line(response, 404, 'not found');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -36,7 +38,6 @@ export function createAgentServer({ page, scraped }: AgentServerOptions): Server
       line(response, 500, `the page could not be made: ${(error as Error).message}`);
     }
   });
-  return server;
 }
 
 /** Two programs on one machine mostly call themselves differently. */

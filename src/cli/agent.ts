@@ -8,11 +8,13 @@ import { reapOrphans } from '../agent/orphans.ts';
 import { runApp } from '../agent/run.ts';
 import { type Address, formatAddress, parseListen } from '../config/address.ts';
 import { parseDuration } from '../config/duration.ts';
+import { parseHostname } from '../config/fields.ts';
 import { complain, exitCode } from './exit.ts';
 import { endings } from './signals.ts';
 
 interface Options {
   listen: Address;
+  host: string[];
   linger: number;
   proc: string;
   sys: string;
@@ -30,6 +32,11 @@ export function agentCommand(program: Command): void {
     .command('agent')
     .description('expose series of the instance that it runs on; with CMD, run the app and report how it ends')
     .addOption(option('--listen <address>', 'where the storage tier scrapes it', listen, defaults.listen))
+    .addOption(
+      new Option('--host <name>', 'a name that it is asked by; an address or the name of the machine needs none')
+        .argParser(host)
+        .default([], 'none'),
+    )
     .addOption(option('--proc <folder>', 'where procfs is', folder, defaults.proc))
     .addOption(option('--sys <folder>', 'where sysfs is', folder, defaults.sys))
     .addOption(option('--root <folder>', 'where the mount points are found', folder, defaults.root))
@@ -44,9 +51,9 @@ export function agentCommand(program: Command): void {
     });
 }
 
-async function serve(command: string[], { listen, linger, ...rest }: Options): Promise<number> {
+async function serve(command: string[], { listen, host, linger, ...rest }: Options): Promise<number> {
   const options = collectorOptions(rest);
-  const agent = await Agent.start(listen, options);
+  const agent = await Agent.start(listen, options, host);
   if ('fault' in agent) {
     complain(agent.fault);
     return exitCode.failed;
@@ -67,7 +74,7 @@ async function serve(command: string[], { listen, linger, ...rest }: Options): P
 const option = <T>(flags: string, description: string, parse: (text: string) => T, fallback: string): Option =>
   new Option(flags, description).argParser(parse).default(parse(fallback), fallback);
 
-function collectorOptions(options: Omit<Options, 'listen' | 'linger'>): CollectorOptions {
+function collectorOptions(options: Omit<Options, 'listen' | 'host' | 'linger'>): CollectorOptions {
   const { proc, sys, root, diskExclude, netExclude, mountExclude, fsTypeExclude } = options;
   const names = { disk: diskExclude, net: netExclude, mount: mountExclude, fsType: fsTypeExclude };
   return { proc, sys, root, excluded: names, tell: (line) => complain(`agent: ${line}`) };
@@ -78,6 +85,12 @@ function listen(text: string): Address {
   if (address === undefined)
     throw new InvalidArgumentError('Write an IP address and a port, such as "127.0.0.1:9100".');
   return address;
+}
+
+function host(text: string, before: string[]): string[] {
+  const name = parseHostname(text);
+  if (name === undefined || name.startsWith('*')) throw new InvalidArgumentError('Write a host name, such as "app".');
+  return [...before, name];
 }
 
 function folder(path: string): string {

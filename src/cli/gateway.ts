@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/address.ts';
+import { formatAddress, isLoopback } from '../config/address.ts';
 import { type ServedPlan, servedPlan } from '../config/gateway-plan.ts';
+import { accessFault } from '../gateway/engine-access.ts';
 import type { Follower as GatewayFollower } from '../gateway/follower.ts';
 import { eventLog, flushLogs } from '../log/log.ts';
 import { readPlan, wholeSeconds, withConfig } from './config.ts';
@@ -42,9 +43,12 @@ function faultOf({ gateway }: ServedPlan, flags: string[], { engine, data, inter
   if (engine === undefined) {
     return flags.length > 0 || data !== undefined ? '--data and further flags go with --engine' : null;
   }
-  const { protocol, port, pathname } = new URL(gateway.storage);
-  const single = protocol === 'http:' && port !== '' && pathname === '/';
-  return single ? null : '--engine needs storage = "http://HOST:PORT", where it is to listen';
+  const { protocol, hostname, port, pathname, username } = new URL(gateway.storage);
+  const single = protocol === 'http:' && port !== '' && pathname === '/' && username === '';
+  if (!single || !isLoopback(hostname)) {
+    return '--engine needs storage = "http://127.0.0.1:PORT", where it is to listen: it has no business off this machine';
+  }
+  return accessFault(flags);
 }
 
 async function serve(plan: ServedPlan, flags: string[], options: Options): Promise<number> {

@@ -40,3 +40,7 @@ export function parseListen(text: string): Address | undefined {
 
 export const formatAddress = ({ host, port }: Address): string =>
   isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** @param hostname of a URL, which writes addresses in one form. */
+export const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'));

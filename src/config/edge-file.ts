@@ -20,6 +20,8 @@ const slots = f.table({
   control: path.default('run/edge.sock'),
 });
 
+const ownNames = f.list(f.ownName, 'an array of host names, such as ["edge"]').default([]);
+
 const storageUrl = f.parsed('the address of the storage tier, such as "http://127.0.0.1:8428"', (text) =>
   /^https?:\/\/[!"$->@-~]+$/.test(text) && URL.canParse(text.replace('{tenant}', '1')) ? text : undefined,
 );
@@ -53,6 +55,7 @@ export const edgeFile = f.table({
   metrics: f
     .table({
       listen: f.listen('127.0.0.1:9091').default({ host: '127.0.0.1', port: 9091 }),
+      hosts: ownNames,
       buckets: f.list(z.number('a number of seconds'), 'an array of rising numbers of seconds').optional(),
     })
     .prefault({}),
@@ -90,6 +93,7 @@ export const edgeFile = f.table({
   gateway: f
     .table({
       listen: f.listen('127.0.0.1:9092').default({ host: '127.0.0.1', port: 9092 }),
+      hosts: ownNames,
       storage: storageUrl,
       keys: path.default('run/tokens.key'),
       location: f

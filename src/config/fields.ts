@@ -86,6 +86,12 @@ export const hostname = parsed(
   parseHostname,
 );
 
+/** One by which a server of our own is asked for. */
+export const ownName = parsed('a host name such as "edge" or "metrics.example.com", without port', (text) => {
+  const name = parseHostname(text);
+  return name?.startsWith('*') ? undefined : name;
+});
+
 export const listenInstruction = (example: string) => `an IP address and a port, such as "${example}"`;
 export const listen = (example: string) => parsed(listenInstruction(example), parseListen);
 

@@ -39,6 +39,7 @@ const bySlug = ({ organizations }: Plan): Named => new Map(organizations.map((ea
 
 const gatewaySettings = ({ gateway, metrics, trustedProxies }: ServedPlan): Named =>
   new Map<string, unknown>([
+    ['gateway.hosts', gateway.hosts],
     ['gateway.location', gateway.location],
     ['gateway.keys', gateway.keys],
     ...Object.entries(gateway.limits).map(([name, value]): [string, unknown] => [`gateway.${snakeCase(name)}`, value]),

@@ -63,7 +63,12 @@ async function planOf(toml: TomlFile): Promise<Plan> {
     listeners: listenersOf(owners, edge.address, edge.ports),
     apps: apps.map(({ plan }) => plan),
     certificates,
-    metrics: { ...edge.metrics.listen, buckets: bucketsOf(edge, toml), origin: toml.origin(['metrics', 'listen']) },
+    metrics: {
+      ...edge.metrics.listen,
+      hosts: edge.metrics.hosts,
+      buckets: bucketsOf(edge, toml),
+      origin: toml.origin(['metrics', 'listen']),
+    },
     log: { access: edge.log.access, file: edge.log.file === undefined ? null : resolve(folder, edge.log.file) },
     slots: slotsOf(edge, toml),
     trustedProxies: {
@@ -124,9 +129,10 @@ function resolverOf({ resolver }: EdgeFile, folder: string): ResolverPlan {
 
 function gatewayOf({ gateway }: EdgeFile, folder: string): GatewayPlan | null {
   if (gateway === undefined) return null;
-  const { listen, storage, keys, location, metrics, concurrency, queue, timeout } = gateway;
+  const { listen, hosts, storage, keys, location, metrics, concurrency, queue, timeout } = gateway;
   return {
     ...listen,
+    hosts,
     storage,
     keys: resolve(folder, keys),
     location,

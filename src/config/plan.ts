@@ -15,7 +15,8 @@ export interface Plan {
   certificates: CertificatePlan[];
   /** Made once by the supervisor when a port asks for `default_self_signed`, so that all workers show the same certificates. */
   identity?: Identity;
-  metrics: { host: string; port: number; buckets: number[] | null; origin?: Origin };
+  /** `hosts`: names that the metrics listener is asked by. */
+  metrics: { host: string; port: number; hosts: string[]; buckets: number[] | null; origin?: Origin };
   /** `file`: absolute; null for stdout and stderr. */
   log: { access: boolean; file: string | null };
   slots: SlotsPlan;
@@ -43,6 +44,8 @@ export interface ResolverPlan {
 export interface GatewayPlan {
   host: string;
   port: number;
+  /** Names that both of its listeners are asked by. */
+  hosts: string[];
   /** As in edge.toml, `{tenant}` included. */
   storage: string;
   /** Absolute path of the root keys' file. */

@@ -73,7 +73,7 @@ export function planFor(options: QuickOptions): Plan | Fault {
       },
     ],
     certificates: [],
-    metrics: { ...metrics, buckets: null },
+    metrics: { ...metrics, hosts: [], buckets: null },
     log: { access: false, file: null },
     slots: {
       workers: availableParallelism(),

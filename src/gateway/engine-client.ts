@@ -37,8 +37,11 @@ const keepAlive = 30_000;
 export class EngineClient {
   readonly #proxy: ProxyServer = createProxyServer({ selfHandleResponse: true, ignorePath: true, connectTimeout });
   readonly #exchanges = new Map<IncomingMessage, Exchange>();
+  readonly #authorization: Record<string, string>;
 
-  constructor() {
+  /** @param authorization what the engine asks for; null: nothing. */
+  constructor(authorization: string | null) {
+    this.#authorization = authorization === null ? {} : { authorization };
     this.#proxy.on('proxyReq', (outgoing, request) => {
       const exchange = this.#exchanges.get(request);
       if (exchange === undefined) outgoing.destroy();
@@ -70,6 +73,7 @@ export class EngineClient {
       'content-type': 'application/x-www-form-urlencoded',
       'content-length': String(Buffer.byteLength(query.form)),
       'accept-encoding': query.gzip ? 'gzip' : 'identity',
+      ...this.#authorization,
     };
     const exchange: Exchange = {
       outgoing: null,

@@ -17,6 +17,8 @@ type State = 'starting' | 'running' | 'stopping';
 export interface EngineOptions {
   program: string;
   args: string[];
+  /** All of its environment. */
+  env: NodeJS.ProcessEnv;
   /** Any path of it that answers once it is there. */
   url: URL;
   log: Log;
@@ -91,9 +93,9 @@ export class Engine {
   }
 
   #spawn(): ChildProcess {
-    const { program, args } = this.#options;
+    const { program, args, env } = this.#options;
     // In a process group of its own: Ctrl-C is for us, and we end it.
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.#child = child;
     this.#lastLine = '';
     createInterface({ input: child.stderr! }).on('line', (line) => {

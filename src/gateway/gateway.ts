@@ -4,11 +4,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { GatewayPlan } from '../config/plan.ts';
 import { Seldom } from '../log/seldom.ts';
 import { acceptsGzip } from '../metrics/encoding.ts';
+import { guard } from '../metrics/guard.ts';
 import { pageRoute } from '../page/serve.ts';
 import { type AuthorizationOptions, authorize } from './authorization.ts';
 import { type Endpoint, type Route, route } from './endpoints.ts';
 import { EngineClient } from './engine-client.ts';
 import { engineQuery, type Organization, textOf } from './engine-query.ts';
+import { hostsKey } from './own-server.ts';
 import { type Parameters, readParameters, timeoutOf } from './parameters.ts';
 import { type PlaceLimits, Places, type Release } from './places.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -30,6 +32,8 @@ export interface GatewayOptions extends Pick<AuthorizationOptions, 'attempts' | 
   series: GatewaySeries;
   /** Queries that the engine is given at once, of all organizations, where edge.toml doesn't say. */
   capacity: number;
+  /** What the engine asks for; null: nothing. */
+  engineAuthorization: string | null;
 }
 
 /** A request's head, and all of it. */
@@ -45,13 +49,18 @@ const longestShown = 200;
 
 export class Gateway {
   /** Does not listen yet. */
-  readonly server: Server = createServer({ headersTimeout: headTimeout, requestTimeout, connectionsCheckingInterval });
+  readonly server: Server = createServer({
+    headersTimeout: headTimeout,
+    requestTimeout,
+    connectionsCheckingInterval,
+    requireHostHeader: false,
+  });
   readonly #options: GatewayOptions;
   #settings: Settings;
   #capacity: number;
   /** Of the engine. */
   readonly #places: Places;
-  readonly #client = new EngineClient();
+  readonly #client: EngineClient;
   readonly #page = pageRoute('query');
   readonly #seldom = new Seldom();
 
@@ -60,8 +69,17 @@ export class Gateway {
     this.#options = options;
     this.#capacity = options.capacity;
     this.#places = new Places(options.capacity);
+    this.#client = new EngineClient(options.engineAuthorization);
     this.server.maxConnections = maxConnections;
-    this.server.on('request', (request, response) => void this.#serve(request, response));
+    const known = {
+      hosts: () => this.#settings.plan.hosts,
+      key: hostsKey,
+      refuse: (response: ServerResponse, status: number, text: string) => {
+        response.once('close', () => options.series.answered('', status, 0));
+        refuse(response, refusal(status, 'bad_data', text));
+      },
+    };
+    guard(this.server, known, (request, response) => void this.#serve(request, response));
     this.use(settings);
   }
 

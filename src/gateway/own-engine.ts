@@ -10,6 +10,7 @@ import { reachable, scrapeConfig } from '../metrics/scrape-config.ts';
 import { replaceFile } from '../tokens/files.ts';
 import { ownCapacity } from './capacity.ts';
 import { Engine } from './engine.ts';
+import type { EngineAccess } from './engine-access.ts';
 
 export interface OwnEngine {
   /** victoria-metrics. */
@@ -22,12 +23,21 @@ export interface OwnEngine {
   args: string[];
 }
 
-/** @param storage where it is to listen. @param ended called after each end that nobody asked for. */
-export function makeEngine(own: OwnEngine, storage: URL, plan: ServedPlan, log: Log, ended: () => void): Engine {
+export interface Around {
+  /** Where it is to listen. */
+  storage: URL;
+  access: EngineAccess;
+  log: Log;
+  /** Called after each end that nobody asked for. */
+  ended: () => void;
+}
+
+export function makeEngine(own: OwnEngine, plan: ServedPlan, { storage, access, log, ended }: Around): Engine {
   const { program, folder, interval, args } = own;
   mkdirSync(folder, { recursive: true });
   writeScrapeConfig(own, plan);
   const flags = [
+    '-envflag.enable',
     `-httpListenAddr=${storage.host}`,
     `-storageDataPath=${join(folder, 'data')}`,
     `-promscrape.config=${scrapeFile(own)}`,
@@ -42,7 +52,7 @@ export function makeEngine(own: OwnEngine, storage: URL, plan: ServedPlan, log: 
     ...ownCapacity(args, plan.gateway.limits.engineConcurrency).flags,
   ];
   const url = new URL('/health', storage);
-  return new Engine({ program, args: [...flags, ...args], url, log, ended });
+  return new Engine({ program, args: [...flags, ...args], env: access.env, url, log, ended });
 }
 
 /** What the engine scrapes, from now on. */

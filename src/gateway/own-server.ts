@@ -7,11 +7,12 @@ import { renderRegistry } from '../metrics/process.ts';
 import { createScraperServer } from '../metrics/scraper-server.ts';
 
 const maxConnections = 128;
+/** Where the names are that both servers of the gateway are asked by. */
+export const hostsKey = 'hosts in [gateway] of edge.toml';
 
 /** An HTTP server that does not listen yet. It answers `/metrics` and `/healthz`. */
-export function createOwnServer(register: Registry): Server {
-  const server = createScraperServer(maxConnections);
-  server.on('request', async (request, response) => {
+export function createOwnServer(register: Registry, hosts: () => readonly string[]): Server {
+  return createScraperServer(maxConnections, { hosts, key: hostsKey }, async (request, response) => {
     if (request.url === '/metrics') {
       response.writeHead(200, { 'Content-Type': contentType }).end(await renderRegistry(register));
     } else {
@@ -19,5 +20,4 @@ export function createOwnServer(register: Registry): Server {
       response.end(request.url === '/healthz' ? 'ok\n' : 'not found\n');
     }
   });
-  return server;
 }

@@ -13,6 +13,7 @@ import { Keys } from '../tokens/keys.ts';
 import { Revocations } from '../tokens/revocations.ts';
 import { followCapacity, ownCapacity, placesOf, unknownCapacity } from './capacity.ts';
 import { answers } from './engine.ts';
+import { engineAccess } from './engine-access.ts';
 import { Gateway, type Settings } from './gateway.ts';
 import { makeEngine, type OwnEngine, writeScrapeConfig } from './own-engine.ts';
 import { createOwnServer } from './own-server.ts';
@@ -52,7 +53,9 @@ export async function startGateway({
   const storage = new URL(plan.gateway.storage.replaceAll('{tenant}', '0'));
   const register = processRegistry('fly_gateway_build_info', version);
   const series = new GatewaySeries(register);
-  const engine = own === null ? null : makeEngine(own, storage, plan, log, () => series.engineEnded());
+  const access = own === null ? null : engineAccess(process.env);
+  const ended = () => series.engineEnded();
+  const engine = access === null ? null : makeEngine(own!, plan, { storage, access, log, ended });
   const takes = own === null ? null : ownCapacity(own.args, plan.gateway.limits.engineConcurrency).takes;
   const gateway = new Gateway(settingsOf(plan), {
     attempts: new Attempts(),
@@ -64,11 +67,12 @@ export async function startGateway({
     }),
     series,
     capacity: takes === null ? unknownCapacity : placesOf(takes),
+    engineAuthorization: access?.authorization ?? null,
     log,
   });
   const unfollow =
     takes === null ? followCapacity(storage, log, (asked) => gateway.resize(placesOf(asked))) : () => undefined;
-  const metrics = createOwnServer(register);
+  const metrics = createOwnServer(register, () => plan.gateway.hosts);
   const stop = async () => {
     unfollow();
     gateway.close();

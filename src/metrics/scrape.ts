@@ -16,6 +16,8 @@ export interface ScrapeOptions {
   store: Store;
   /** What an organisation's page holds; undefined when there is no such organisation. */
   scopeOf: (org: string) => PageScope | undefined;
+  /** Names that the server is asked by, besides addresses and the machine's own. */
+  hosts: () => readonly string[];
   /** Whether a slot serves. */
   serving: () => boolean;
   /** Has the workers report; ends in time, whether all did or not. */
@@ -47,8 +49,9 @@ export function createScrapeServer(options: ScrapeOptions): Server {
     '/healthz': (_request, response) =>
       options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
   };
-  const server = createScraperServer(maxConnections);
-  server.on('request', async (request, response) => {
+  const { hosts } = options;
+  const known = { hosts, key: 'hosts in [metrics] of edge.toml' };
+  return createScraperServer(maxConnections, known, async (request, response) => {
     try {
       if (options.forward?.(request, response) || options.page(request, response)) return;
       const url = URL.parse(request.url ?? '', 'http://localhost');
@@ -65,7 +68,6 @@ export function createScrapeServer(options: ScrapeOptions): Server {
       else line(response, 500, `the page could not be made: ${error instanceof Error ? error.message : error}`);
     }
   });
-  return server;
 }
 
 /** Those whose answers are as large as the edge: they share its places. */

@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { boundConnections } from './connections.ts';
+import { type GuardOptions, guard } from './guard.ts';
 
 const requestTimeout = 5_000;
 /** A scraper that reads nothing for so long gives its place back. */
@@ -12,9 +13,16 @@ const maxHeaderSize = 8192;
  * An HTTP server for scrapers, which are few and quick: who is not gives its place back soon. It does not listen yet.
  * @param maxConnections scrapers hold one connection each.
  */
-export function createScraperServer(maxConnections: number): Server {
+export function createScraperServer(maxConnections: number, hosts: GuardOptions, handler: RequestListener): Server {
   const headersTimeout = requestTimeout;
-  const server = createServer({ headersTimeout, requestTimeout, connectionsCheckingInterval, maxHeaderSize });
+  const server = createServer({
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval,
+    maxHeaderSize,
+    requireHostHeader: false,
+  });
+  guard(server, hosts, handler);
   boundConnections(server, maxConnections);
   server.timeout = idleTimeout;
   return server;

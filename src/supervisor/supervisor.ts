@@ -71,6 +71,7 @@ export class Supervisor implements Commands {
       store,
       volumes: new Volumes({ log, machine, volumes: () => configuration.plan.volumes ?? [] }),
       scopeOf: (org) => configuration.scopeOf(org),
+      hosts: () => configuration.plan.metrics.hosts,
       serving: () => slots.serving?.state === 'accepting',
       beforeScrape: () => hub.flush(),
       discover: (self) => discover(configuration.plan, self ?? formatAddress(this.#metricsAddress)),

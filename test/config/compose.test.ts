@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { loadPlan } from '../../src/config/load.ts';
 
 const compose = readFileSync('config/compose.yaml', 'utf8');
 
@@ -28,4 +29,16 @@ test('the control socket is the edge alone, the keys are the gateway alone', () 
     const theirs = mounts(other);
     for (const own of [...mounts('edge'), ...mounts('gateway')]) expect(theirs).not.toContain(own);
   }
+});
+
+test('each server of ours knows the name that the other containers ask it by', async () => {
+  const { plan } = await loadPlan('config/compose/edge.toml');
+  const scraped = readFileSync('config/compose/scrape.yml', 'utf8');
+  expect(scraped).toContain('http://edge:9091/sd');
+  expect(plan?.metrics.hosts).toEqual(['edge']);
+  expect(scraped).toContain("targets: ['gateway:9093']");
+  expect(service('grafana')).toContain('http://gateway:9092');
+  expect(plan?.gateway?.hosts).toEqual(['gateway']);
+  expect(plan?.apps[0]?.instances[0]?.agent).toBe('app:9100');
+  expect(service('app')).toMatch(/agent,.*--host, app,.* --,/);
 });

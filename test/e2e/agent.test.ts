@@ -80,7 +80,7 @@ test('two scrapers that ask at once both see how the app ended', async () => {
   await until(() => started.stdout === 'over' && childrenOf(started.process.pid!).length === 0);
   const sockets = Array.from({ length: 3 }, () => connect(started.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-  for (const socket of sockets) socket.write('GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n');
+  for (const socket of sockets) socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
   for (const answer of await Promise.all(sockets.map((socket) => text(socket))))
     expect(answer).toContain('\nfly_instance_exit_code 0\n');
   expect((await leave(started)).code).toBe(0);

@@ -309,12 +309,12 @@ export const breakouts: Breakout[] = [
   {
     name: 'a second request after a short length',
     bytes: (target) =>
-      `POST ${alpha}/${query} HTTP/1.1\r\nHost: x\r\nAuthorization: ${target.token}\r\n${form}\r\nContent-Length: 0\r\n\r\n${smuggled(target)}`,
+      `POST ${alpha}/${query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${target.token}\r\n${form}\r\nContent-Length: 0\r\n\r\n${smuggled(target)}`,
   },
   {
     name: 'a second, pipelined request for beta without a token',
     bytes: (target) =>
-      `GET ${alpha}/${query}?query=vault HTTP/1.1\r\nHost: x\r\nAuthorization: ${target.token}\r\n\r\nGET /prometheus/beta/${query}?query=vault HTTP/1.1\r\nHost: x\r\n\r\n`,
+      `GET ${alpha}/${query}?query=vault HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${target.token}\r\n\r\nGET /prometheus/beta/${query}?query=vault HTTP/1.1\r\nHost: localhost\r\n\r\n`,
   },
   { name: 'a line feed in the path', bytes: get(`${alpha}/${query}?query=vault\nX: y`) },
   { name: 'bytes over 127 in the path', bytes: get(`${alpha}/${query}?query=vault\xc0\xaf`) },

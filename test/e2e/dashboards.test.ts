@@ -16,6 +16,7 @@ import {
   targetsOf,
 } from '../helpers/grafana.ts';
 import { installed } from '../helpers/storage.ts';
+import { engineHeaders } from '../helpers/tier.ts';
 import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
@@ -89,7 +90,7 @@ describe.skipIf(!installed('victoriaMetrics'))('the dashboards, on traffic of ev
       }
     }
     const body = `${lines.join('\n')}\n`;
-    await fetch(`${traffic.tier.engine}/api/v1/import/prometheus`, { method: 'POST', body });
+    await fetch(`${traffic.tier.engine}/api/v1/import/prometheus`, { method: 'POST', headers: engineHeaders, body });
     await until(async () => (await value('count(fly_volume_used_pct)')) > 0, 'the volumes', 20_000);
   }
 

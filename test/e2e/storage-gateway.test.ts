@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Chain, startChain } from '../helpers/chain.ts';
 import { installed, Storage } from '../helpers/storage.ts';
+import { engineHeaders } from '../helpers/tier.ts';
 import { until } from '../helpers/until.ts';
 import { breakouts } from './breakouts.ts';
 
@@ -44,7 +45,8 @@ describe.skipIf(!installed('victoriaMetrics', 'prometheus'))('the gateway', () =
   }
 
   async function direct(path: string, form: [string, string][]): Promise<string> {
-    return (await fetch(`${chain.engine}/${path}`, { method: 'POST', body: new URLSearchParams(form) })).text();
+    const asked = { method: 'POST', headers: engineHeaders, body: new URLSearchParams(form) };
+    return (await fetch(`${chain.engine}/${path}`, asked)).text();
   }
 
   beforeAll(async () => {

@@ -10,11 +10,12 @@ import type { QuarantineOptions } from '../../src/gateway/quarantine.ts';
 import type { RunningGateway } from '../../src/gateway/start.ts';
 import { startChain } from '../helpers/chain.ts';
 import { parseExposition, sum } from '../helpers/exposition.ts';
-import { startLoneGateway } from '../helpers/lone-gateway.ts';
+import { engineEnvironment, startLoneGateway } from '../helpers/lone-gateway.ts';
 import { mutate } from '../helpers/mutate.ts';
 import { memoryOf, resetPeak } from '../helpers/processes.ts';
 import { seeded } from '../helpers/random.ts';
 import { installed, Storage } from '../helpers/storage.ts';
+import { engineHeaders } from '../helpers/tier.ts';
 import { until } from '../helpers/until.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
@@ -80,8 +81,10 @@ describe.skipIf(!installed('victoriaMetrics'))('the engine', () => {
   }
 
   /** Series that are on the disk: what was only in memory would be gone with the process. */
-  async function fill({ storage, ask }: Pick<Gateway, 'storage' | 'ask'>, restart: () => Promise<void>): Promise<void> {
-    await fetch(`${storage}/api/v1/import/prometheus`, { method: 'POST', body: page });
+  async function fill({ running, storage, ask }: Gateway, restart: () => Promise<void>): Promise<void> {
+    const { httpAuth_username: user, httpAuth_password: password } = engineEnvironment(running);
+    const headers = { authorization: `Basic ${btoa(`${user}:${password}`)}` };
+    await fetch(`${storage}/api/v1/import/prometheus`, { method: 'POST', headers, body: page });
     await until(async () => (await ask('beta', 'sum(stock)')).value === '20', 'what was written', 20_000);
     await restart();
     await until(async () => (await ask('alpha', 'sum(stock)')).value === '10', 'what was written', 20_000);
@@ -227,7 +230,11 @@ describe.skipIf(!installed('victoriaMetrics'))('the engine', () => {
         timestamps: Array.from({ length: points }, (_, i) => (now - points + i) * 1000),
       }),
     );
-    await fetch(`${chain.engine}/api/v1/import`, { method: 'POST', body: lines.join('\n') });
+    await fetch(`${chain.engine}/api/v1/import`, {
+      method: 'POST',
+      headers: engineHeaders,
+      body: lines.join('\n'),
+    });
     const { hostname, port } = new URL(chain.gateway);
     const path = `/prometheus/alpha/api/v1/query_range?query=large&start=${now - points}&end=${now - 1}&step=1s`;
     const headers = { authorization: chain.tokens.alpha };

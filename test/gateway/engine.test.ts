@@ -39,6 +39,7 @@ async function engine(): Promise<{
   const engine = new Engine({
     program: process.execPath,
     args: [program, String(port), file],
+    env: process.env,
     url: new URL(`http://127.0.0.1:${port}/health`),
     log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
     ended: () => ends++,
@@ -87,11 +88,12 @@ test('one that does not come up is started for as long as it takes', async () =>
 test('what cannot be started is said', async () => {
   const url = new URL('http://127.0.0.1:9/');
   const log = pino({ enabled: false });
-  const missing = new Engine({ program: '/nowhere/engine', args: [], url, log });
+  const missing = new Engine({ program: '/nowhere/engine', args: [], env: process.env, url, log });
   expect(await missing.start()).toMatch(/^\/nowhere\/engine does not start: .*ENOENT/);
   const ends = new Engine({
     program: process.execPath,
     args: ['-e', 'console.error("no lock"); process.exit(1)'],
+    env: process.env,
     url,
     log,
   });

@@ -163,7 +163,7 @@ describe('refused without a word to the engine', () => {
     const gateway = await testGateway();
     const answer = await raw(
       gateway.port,
-      `${method} ${base}/query?query=up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      `${method} ${base}/query?query=up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
     );
     expect(answer).toMatch(/^HTTP\/1.1 405 /);
     expect(answer).toMatch(/\r\nAllow: GET, POST\r\n/);
@@ -173,7 +173,7 @@ describe('refused without a word to the engine', () => {
 
   test('a GET with a body', async () => {
     const gateway = await testGateway();
-    const head = `GET ${base}/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\nContent-Length: 8\r\n\r\n`;
+    const head = `GET ${base}/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer alpha\r\nContent-Length: 8\r\n\r\n`;
     expect(await raw(gateway.port, `${head}query=up`)).toMatch(/^HTTP\/1.1 400 /);
     expect(gateway.asked).toEqual([]);
   });
@@ -291,6 +291,7 @@ describe('answers', () => {
       'cache-control',
       'connection',
       'content-type',
+      'cross-origin-resource-policy',
       'date',
       'keep-alive',
       'transfer-encoding',
@@ -579,7 +580,7 @@ describe('limits', () => {
       engine: (_request, response) => void waiting.push(() => response.end('{}')),
     });
     const socket = connect(gateway.port, '127.0.0.1');
-    socket.write(`GET ${base}/query?query=up HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\n\r\n`);
+    socket.write(`GET ${base}/query?query=up HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer alpha\r\n\r\n`);
     await until(() => waiting.length === 1);
     socket.destroy();
     await once(socket, 'close');

@@ -31,6 +31,7 @@ export interface Options extends Partial<Omit<AuthorizationOptions, 'log' | 'tru
   path?: string;
   limits?: Partial<GatewayLimits>;
   trusted?: string[];
+  hosts?: string[];
   quarantine?: QuarantineOptions;
   /** Queries that the engine is given at once. */
   capacity?: number;
@@ -90,6 +91,7 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
       plan: {
         host: '127.0.0.1',
         port: 0,
+        hosts: options.hosts ?? [],
         storage: storage + (options.path ?? ''),
         keys: '',
         location: 'test',
@@ -123,6 +125,7 @@ export async function testGateway(options: Options = {}): Promise<TestGateway> {
       }),
       series: new GatewaySeries(register),
       capacity: options.capacity ?? 8,
+      engineAuthorization: null,
       log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
     },
   );

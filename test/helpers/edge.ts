@@ -62,6 +62,8 @@ export interface EdgeOptions {
   /** `"5s"` each. */
   drainTimeout?: string;
   websocketDrainTimeout?: string;
+  /** Further lines for `[metrics]`. */
+  metrics?: string;
   /** Further lines for `[slots]`. */
   slots?: string;
   /** A program, with its arguments, that starts the edge: `prlimit` with its limits. */
@@ -288,6 +290,7 @@ address = "127.0.0.1"
 ports = { ${[...ports].map(([from, to]) => `${from} = ${to}`).join(', ')} }
 [metrics]
 listen = "127.0.0.1:${metrics}"
+${options.metrics ?? ''}
 [log]
 access = ${options.access ?? false}
 ${options.logFile === undefined ? '' : `file = "${options.logFile}"`}

@@ -1,6 +1,6 @@
 /** A gateway within the test's own process, in front of a storage tier of any kind; no edge. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -35,6 +35,13 @@ interface Options {
   quarantine?: QuarantineOptions | undefined;
   /** Gets what is logged; without it, nothing is. */
   lines?: string[];
+}
+
+/** What stands in the environment of the engine that it started; `{}` when it started none. */
+export function engineEnvironment({ enginePid }: RunningGateway): Record<string, string> {
+  if (enginePid === undefined) return {};
+  const lines = readFileSync(`/proc/${enginePid}/environ`, 'latin1').split('\0').slice(0, -1);
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
 }
 
 export async function startLoneGateway(options: Options): Promise<LoneGateway> {

@@ -39,6 +39,7 @@ export function busyStore(instances: number): Store {
 export async function listener(store: Store, more = () => '', port = 0): Promise<MadeUp> {
   const server = createScrapeServer({
     store,
+    hosts: () => [],
     scopeOf: () => undefined,
     serving: () => true,
     beforeScrape: async () => {},

@@ -8,6 +8,10 @@ import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { edgeProgram } from './edge.ts';
 import { programs } from './storage.ts';
 
+const enginePassword = 'known to the test';
+/** For what is asked of the engine directly. */
+export const engineHeaders = { authorization: `Basic ${btoa(`test:${enginePassword}`)}` };
+
 export class Tier {
   readonly #folder: string;
   /** `[gateway]`, for edge.toml. */
@@ -40,11 +44,20 @@ ${keys}`;
 
   /** Scrapes each second. @param file edge.toml of an edge that serves. @param flags of the engine. */
   async start(file: string, ...flags: string[]): Promise<void> {
-    this.process = start(process.execPath, [
-      edgeProgram,
-      ...['gateway', '--config', file, '--engine', programs.victoriaMetrics, '--interval', '1s', '--', ...flags],
-      '-search.latencyOffset=1ms',
-    ]);
+    const args = [
+      'gateway',
+      '--config',
+      file,
+      '--engine',
+      programs.victoriaMetrics,
+      '--interval',
+      '1s',
+      '--',
+      ...flags,
+    ];
+    this.process = start(process.execPath, [edgeProgram, ...args, '-search.latencyOffset=1ms'], {
+      env: { httpAuth_username: 'test', httpAuth_password: enginePassword },
+    });
     const serves = async () => (await fetch(`${this.engine}/health`)).ok && (await fetch(`${this.own}/healthz`)).ok;
     await ready(this.process, 'the gateway', serves, 30_000);
   }

@@ -8,8 +8,9 @@ import { createScraperServer } from '../../src/metrics/scraper-server.ts';
 const most = 4;
 
 async function start(answer: (response: ServerResponse) => void): Promise<number> {
-  const server = createScraperServer(most).listen(0, '127.0.0.1');
-  server.on('request', (_request, response) => answer(response));
+  const known = { hosts: () => [], key: '' };
+  const server = createScraperServer(most, known, (_request, response) => answer(response));
+  server.listen(0, '127.0.0.1');
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();

@@ -14,6 +14,7 @@ const plan = testPlan();
 async function endpoint(beforeScrape = async () => {}) {
   const scrape = new ScrapeEndpoint({
     store: storeAt().store,
+    hosts: () => ['edge'],
     scopeOf: () => undefined,
     serving: () => true,
     beforeScrape,
