@@ -94,7 +94,7 @@ export const app: Page = {
             text: 'The ten that were ill longest. service: it fails its checks. passive: its requests failed, and it is ejected or on trial.',
           },
         ),
-        table('Ill now', `${healthy} == 0`, ['app', 'host', 'instance', 'check'], { width: 8 }),
+        table('Ill now', `1 - ${healthy} == 1`, ['app', 'host', 'instance', 'check'], { width: 8 }),
       ],
     },
     {

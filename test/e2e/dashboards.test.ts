@@ -34,8 +34,8 @@ const everywhere = { region: ['lab'], host: ['2bc3'] };
 
 /** What the variables of each dashboard offer. */
 const offers: Record<string, Record<string, string[]>> = {
-  'edge.json': { app: ['db', 'dead', 'shop'], ...everywhere },
-  'app.json': { app: ['db', 'dead', 'shop'], ...everywhere, instance: ['aa01', 'aa02', 'cc01', 'dd01'] },
+  'edge.json': { app: ['db', 'dead', 'ill', 'shop'], ...everywhere },
+  'app.json': { app: ['db', 'dead', 'ill', 'shop'], ...everywhere, instance: ['aa01', 'aa02', 'cc01', 'dd01', 'ee01'] },
   'instance.json': { app: ['shop'], ...everywhere, instance: ['aa01', 'aa02'] },
   'volumes.json': { app: ['shop'], ...everywhere, id: ['vol_1', 'vol_2'] },
   'postgres.json': { app: ['db'], ...everywhere, instance: ['cc01'], datname: ['postgres', 'shop'] },

@@ -64,6 +64,12 @@ export class DashboardTraffic {
         },
         // Port 1 refuses connections.
         { name: 'dead', org: 'alpha', instances: [{ id: 'dd01', port: 1 }] },
+        {
+          name: 'ill',
+          org: 'alpha',
+          fly: service({ checks: '[[services.tcp_checks]]\ninterval = "1s"\ngrace_period = 0\n' }),
+          instances: [{ id: 'ee01', port: 1 }],
+        },
       ],
       more: tier.toml,
     });
