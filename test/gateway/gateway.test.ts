@@ -258,7 +258,7 @@ test.each([
 
 test('a length that no number holds is too large, not none', async () => {
   const gateway = await testGateway();
-  const head = `${base}/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+  const head = `${base}/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer alpha\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
   expect(await raw(gateway.port, `POST ${head}Content-Length: 18446744073709551615\r\n\r\n`)).toMatch(
     /^HTTP\/1.1 413 /,
   );
@@ -500,7 +500,7 @@ describe('limits', () => {
     const first = gateway.get(`${base}/query?query=first`);
     await until(() => gateway.asked.length === 1);
     const leaver = connect(gateway.port, '127.0.0.1');
-    leaver.write(`GET ${base}/query?query=leaver HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alpha\r\n\r\n`);
+    leaver.write(`GET ${base}/query?query=leaver HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer alpha\r\n\r\n`);
     const queries = async () => {
       const line = (await gateway.register.metrics())
         .split('\n')
