@@ -113,6 +113,11 @@ export const limits: Record<keyof Limits, LimitRow> = {
     4_000,
     'Shorter than the keep-alive of common servers (Node: 5 s): a request sent as the instance closes would be lost.',
   ),
+  logRate: count(
+    20,
+    0,
+    'Lines about failed requests, a second, of one error code and app; of one code ten times as many. Who sends nonsense would write more log than bytes. Ten seconds worth may come at once; how many were left out is told, and all are counted. Per worker; 0: no limit.',
+  ),
   bodySize: bytes(
     0,
     0,

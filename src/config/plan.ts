@@ -236,6 +236,8 @@ export interface Limits {
   /** Idle connections kept to one upstream, and for how long. */
   poolSize: number;
   poolIdleTimeout: number;
+  /** Error log lines a second of one code and app; 0 = no limit. */
+  logRate: number;
   /** Largest request body; 0 = no limit. */
   bodySize: number;
 }

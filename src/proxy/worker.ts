@@ -6,6 +6,7 @@ import type { Plan } from '../config/plan.ts';
 import { HealthChecker } from '../health/checker.ts';
 import { prober } from '../health/probe.ts';
 import { accessLog, eventLog, flushLogs, type Log, reopenLogs } from '../log/log.ts';
+import { Rated } from '../log/rated.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
@@ -35,6 +36,7 @@ const shortened = (text: string, longest: number): string =>
 class Worker {
   readonly resolver: Resolver;
   readonly #log: Log;
+  readonly #rated: Rated;
   readonly #recorder: Recorder;
   readonly #proxy: DataPlane;
   readonly #checker: HealthChecker | null;
@@ -53,6 +55,9 @@ class Worker {
   constructor({ plan: packed, colour, generation, index, ticketKeys, health, ejected }: Start) {
     const plan = unpack(packed);
     this.#log = eventLog({ slot: colour, generation, worker: index }, plan.log.file);
+    this.#rated = new Rated(plan.limits.logRate, (code, app, leftOut) =>
+      this.#log.warn({ code, app, leftOut }, 'lines about failed requests were left out'),
+    );
     this.#recorder = new Recorder(plan.metrics.buckets ?? defaultBuckets);
     this.resolver = new Resolver(plan.resolver, {
       // Each worker looks for itself; one tells.
@@ -144,6 +149,7 @@ class Worker {
 
   /** What was counted is told before it ends. */
   fatal(error: unknown): void {
+    this.#rated.flush();
     this.#log.fatal({ err: error }, 'the worker failed');
     const timer = setTimeout(end, lastWords, 1);
     try {
@@ -162,6 +168,7 @@ class Worker {
     this.#checker?.stop();
     this.#drained ??= drained.then(({ cut }) => {
       clearInterval(this.#timer);
+      this.#rated.flush();
       this.#sendLast();
       send({ type: 'drained', cut }, () => end(0));
     });
@@ -173,11 +180,13 @@ class Worker {
       lease: (key, want) => send({ type: 'lease', key, want }),
       outcome: (key, address, failures) => send({ type: 'outcome', key, address, failures }),
       release: (key, permits) => send({ type: 'release', key, permits }),
-      error: ({ code, status, source }, app, instance, request, detail) =>
+      error: ({ code, status, source }, app, instance, request, detail) => {
+        if (!this.#rated.allows(code, app)) return;
         this.#log.warn(
           { code, source, status, app, instance, request, detail: shortened(detail, longestName) },
           'request failed',
-        ),
+        );
+      },
       access: lines === null ? null : (entry: AccessEntry) => lines.info(bounded(entry)),
     };
   }

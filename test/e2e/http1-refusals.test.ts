@@ -281,3 +281,17 @@ test('every error has its log line with code, status, app and the id that the cl
     app: 'demo',
   });
 });
+
+test('lines of one kind of error are bounded in number, and those left out are counted', async () => {
+  const watch = await edge.watch();
+  const from = edge.log.length;
+  const times = 400;
+  client.send(request('GET', '/', '', '', 'other.test').repeat(times));
+  for (let i = 0; i < times; i++) expect((await client.response()).status).toBe(404);
+  client.end();
+  // Each is counted, and written or counted as left out.
+  await watch.moved({ 'unnamed edge 404': times, 'unnamed error unknown_host': times, 'unnamed edge connects': 1 });
+  const lines = edge.log.slice(from).filter(({ code }) => code === 'unknown_host');
+  expect(lines.length).toBeLessThan(times);
+  expect(lines.at(-1)).toMatchObject({ msg: 'lines about failed requests were left out', leftOut: expect.any(Number) });
+});

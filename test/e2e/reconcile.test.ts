@@ -129,7 +129,7 @@ beforeAll(async () => {
     workers: 2,
     ports: [80, 81, 443, 6000],
     certificates: [issue(folder, makeAuthority(folder), 'tls', ['secure.test', 'new.test'])],
-    limits: { pool_idle_timeout: '"1s"', body_size: 2 ** 20, queue_timeout: '"30s"' },
+    limits: { pool_idle_timeout: '"1s"', body_size: 2 ** 20, queue_timeout: '"30s"', log_rate: 0 },
     apps: [
       { name: 'web', instances: at('aa01', 'aa02') },
       { name: 'direct', fly: service({ type: 'connections' }), instances: at('bb01') },

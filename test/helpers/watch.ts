@@ -111,8 +111,10 @@ function unrest(page: Page): string[] {
 /** Error log lines by code. */
 function linesByCode(edge: Edge, from: number): Moved {
   const lines: Moved = {};
-  for (const { code, msg } of edge.log.slice(from)) {
-    if (typeof code === 'string' && msg === 'request failed') lines[code] = (lines[code] ?? 0) + 1;
+  for (const { code, msg, leftOut = 1 } of edge.log.slice(from)) {
+    if (typeof code !== 'string') continue;
+    if (msg === 'request failed' || msg === 'lines about failed requests were left out')
+      lines[code] = (lines[code] ?? 0) + Number(leftOut);
   }
   return lines;
 }
