@@ -19,7 +19,7 @@ export function runCommand(program: Command): void {
     .command('run')
     .description('run the edge in the foreground until SIGTERM or SIGINT, then drain')
     .option(...configOption)
-    .option('--to <host:port>', 'no configuration: an edge in front of one server')
+    .option('--to <host:port>', 'no configuration: an edge in front of one server; or unix:PATH')
     .addOption(quick('--listen <host:port>', 'where to listen', quickDefaults.listen))
     .addOption(quick('--metrics <host:port>', 'where its series are scraped', quickDefaults.metrics))
     .addOption(quick('--app <name>', 'the label app of its series', quickDefaults.app))

@@ -38,6 +38,24 @@ export function parseListen(text: string): Address | undefined {
   return address !== undefined && isIP(address.host) !== 0 ? address : undefined;
 }
 
+/** An instance's: as above, or a unix socket. */
+export type InstanceAddress = { host: string; port: number | null } | { path: string };
+
+/** `unix:` and a path. What is written as an address of Linux' abstract sockets is none. */
+const unixPath = /^unix:(?!@)(.+)$/;
+
+/** An address with a zone (`%eth0`) means something on one machine only, and a scraper may be on another. */
+export function parseInstanceAddress(text: string): InstanceAddress | undefined {
+  const path = unixPath.exec(text)?.[1];
+  if (path !== undefined) return { path };
+  const address = parseAddress(text);
+  return address?.host.includes('%') ? undefined : address;
+}
+
+/** Where an instance is, in one line: `host:port`, or `unix:` and the path of its socket. */
+export const addressOf = ({ host, port, path }: Address & { path?: string | undefined }): string =>
+  path === undefined ? formatAddress({ host, port }) : `unix:${path}`;
+
 export const formatAddress = ({ host, port }: Address): string =>
   isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 

@@ -1,5 +1,6 @@
 import type { LoadedApp } from './apps.ts';
 import { covers } from './certificates.ts';
+import { runs } from './instances.ts';
 import type { AppPlan, Plan } from './plan.ts';
 import type { Path, TomlFile } from './toml.ts';
 
@@ -34,6 +35,7 @@ function adviseOnApp({ plan: app, index, owner }: LoadedApp, number: number, pla
   }
   const open = app.services.filter((_, i) => owner.services[i].length > 0);
   warnOfSharedPort({ ...app, services: open }, index, toml);
+  warnOfUnscraped(app, index, toml);
 }
 
 /** One line for all: a configuration for http alone has many, and they are all meant. */
@@ -57,14 +59,27 @@ function adviseOnCertificates(apps: LoadedApp[], plan: Plan, toml: TomlFile): vo
   toml.warn(bare[0][1], message);
 }
 
+function warnOfUnscraped({ instances, metrics }: AppPlan, app: number, toml: TomlFile): void {
+  for (const [i, { host, process }] of instances.entries()) {
+    if (host !== '') continue;
+    for (const { port } of metrics.filter(({ processes }) => runs(process, processes))) {
+      const message = `a unix socket is no host: its metrics on port ${port} are not in /sd, write their address as one of its exporters`;
+      toml.warn(['apps', app, 'instances', i, 'address'], message);
+    }
+  }
+}
+
 /** A port with an instance's address is for all services that it backs, also for those that other ports are meant for. */
 function warnOfSharedPort({ services, instances }: AppPlan, app: number, toml: TomlFile): void {
   for (const [i, { id }] of instances.entries()) {
     const backed = services.filter(({ upstreams }) => upstreams.some(({ instance }) => instance === id));
-    const ports = new Set(backed.map(({ upstreams }) => upstreams.find(({ instance }) => instance === id)!.port));
+    const places = backed.map(({ upstreams }) => upstreams.find(({ instance }) => instance === id)!);
+    const ports = new Set(places.map(({ port }) => port));
     const internal = new Set(backed.map(({ internalPort }) => internalPort));
     if (ports.size > 1 || internal.size < 2) continue;
-    const message = `port ${[...ports][0]} for all services of this instance (internal_port ${[...internal].join(', ')}): write the host alone for their own ports`;
+    const place = places[0]!.path === undefined ? `port ${places[0]!.port}` : 'one socket';
+    const instead = places[0]!.path === undefined ? 'write the host alone for their own ports' : 'write a host';
+    const message = `${place} for all services of this instance (internal_port ${[...internal].join(', ')}): ${instead}`;
     toml.warn(['apps', app, 'instances', i, 'address'], message);
   }
 }

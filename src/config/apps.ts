@@ -77,10 +77,31 @@ function appOf(row: EdgeFile['apps'][number], index: number, toml: TomlFile, edg
       checks: service.checks,
       upstreams: upstreamsOf(`${fly.app}/${i}`, service, instances),
     })),
-    instances: instances.map(({ address: { host }, ...instance }) => ({ ...instance, host })),
+    instances: instances.map(({ address, ...instance }) => ({
+      ...instance,
+      host: 'path' in address ? '' : address.host,
+    })),
     metrics: metricsOf(fly),
   };
+  verifiable(plan, index, edge);
   const udp = fly.services.some(({ protocol }) => protocol === 'udp');
   const owner = { name: fly.app, toml, udp, keys: services.map(({ key }) => key), services: portsOf(services, toml) };
   return { plan, index, owner };
+}
+
+/** A certificate is for a name, which a unix socket does not have. */
+function verifiable({ services, instances }: AppPlan, app: number, edge: TomlFile): void {
+  const sockets = new Set(
+    services
+      .filter(({ checks }) =>
+        checks.some((c) => c.type === 'http' && c.protocol === 'https' && !c.tlsSkipVerify && c.tlsServerName === null),
+      )
+      .flatMap(({ upstreams }) => upstreams.flatMap(({ instance, path }) => (path === undefined ? [] : [instance]))),
+  );
+  for (const [i, { id }] of instances.entries()) {
+    if (!sockets.has(id)) continue;
+    const message =
+      'an https check has no name to find in the certificate of a unix socket: add tls_server_name to it, or tls_skip_verify = true';
+    edge.fail(['apps', app, 'instances', i, 'address'], message);
+  }
 }

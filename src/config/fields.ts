@@ -2,7 +2,14 @@ import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { decimal, lower } from '../text/ascii.ts';
 import { normalHost } from '../text/authority.ts';
-import { formatAddress, isHostName, parseAddress, parseHostPort, parseListen } from './address.ts';
+import {
+  formatAddress,
+  isHostName,
+  parseAddress,
+  parseHostPort,
+  parseInstanceAddress,
+  parseListen,
+} from './address.ts';
 import { longestDelay, parseDuration, parseGoDuration } from './duration.ts';
 
 /**
@@ -95,10 +102,14 @@ export const ownName = parsed('a host name such as "edge" or "metrics.example.co
 export const listenInstruction = (example: string) => `an IP address and a port, such as "${example}"`;
 export const listen = (example: string) => parsed(listenInstruction(example), parseListen);
 
-export const instanceAddress = parsed('"host" or "host:port", an IPv6 address in brackets', parseAddress);
-export const hostPort = parsed('"host:port", an IPv6 address in brackets', (text) => {
+export const instanceAddress = parsed(
+  '"host" or "host:port", an IPv6 address in brackets and without zone, or "unix:" and the path of a socket',
+  parseInstanceAddress,
+);
+/** Of what is scraped, from another machine perhaps. */
+export const hostPort = parsed('"host:port", an IPv6 address in brackets and without zone', (text) => {
   const address = parseHostPort(text);
-  return address === undefined ? undefined : formatAddress(address);
+  return address === undefined || address.host.includes('%') ? undefined : formatAddress(address);
 });
 
 /** As `dns.setServers` takes it. */

@@ -1,10 +1,15 @@
+import { dirname, resolve } from 'node:path';
+import type { InstanceAddress } from './address.ts';
 import type { EdgeFile } from './edge-file.ts';
 import { suggestion } from './nearest.ts';
 import type { AppPlan, UpstreamPlan } from './plan.ts';
 import type { Service } from './services.ts';
 import type { Path, TomlFile } from './toml.ts';
 
-type Instance = Omit<AppPlan['instances'][number], 'host'> & { address: { host: string; port: number | null } };
+type Instance = Omit<AppPlan['instances'][number], 'host'> & { address: InstanceAddress };
+
+/** Linux' `sun_path`, without its final NUL. */
+const longestSocketPath = 107;
 
 /** The name of the one process group of a fly.toml without `[processes]`. */
 const defaultGroup = 'app';
@@ -24,11 +29,22 @@ export function instancesOf(row: EdgeFile['apps'][number], app: number, groups: 
     return {
       id: instance.id,
       process: groupOf(instance.process, groups, at, edge),
-      address: instance.address,
+      address: absolute(instance.address, [...at, 'address'], edge),
       agent: instance.agent ?? null,
       exporters: instance.exporters,
     };
   });
+}
+
+function absolute(address: InstanceAddress, at: Path, edge: TomlFile): InstanceAddress {
+  if (!('path' in address)) return address;
+  const path = resolve(dirname(edge.file), address.path);
+  const length = Buffer.byteLength(path);
+  if (length > longestSocketPath) {
+    const message = `the socket's whole path has ${length} bytes: write one that has at most ${longestSocketPath}`;
+    edge.fail(at, message);
+  }
+  return { path };
 }
 
 /** The instance's process group. One need not be named when there is only one, or the default one. */
@@ -54,10 +70,11 @@ export const runs = (process: string | null, groups: string[]): boolean =>
 export function upstreamsOf(prefix: string, service: Service, instances: Instance[]): UpstreamPlan[] {
   return instances
     .filter(({ process }) => runs(process, service.processes))
-    .map(({ id, address: { host, port } }) => ({
+    .map(({ id, address }) => ({
       key: `${prefix}/${id}`,
       instance: id,
-      host,
-      port: port ?? service.internalPort,
+      ...('path' in address
+        ? { host: '', port: 0, path: address.path }
+        : { host: address.host, port: address.port ?? service.internalPort }),
     }));
 }

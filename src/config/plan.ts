@@ -146,7 +146,7 @@ export interface AppPlan {
   /** Lower case; `*.x.y` is a wildcard for one or more labels before it, `*` is any Host. */
   hostnames: string[];
   services: ServicePlan[];
-  /** `agent` and `exporters` are `host:port`. */
+  /** `agent` and `exporters` are `host:port`. `host` is '' for a unix socket. */
   instances: { id: string; host: string; process: string | null; agent?: string | null; exporters?: string[] }[];
   /** Endpoints of the app's own metrics, for the scrape configuration. */
   metrics: { port: number; path: string; https: boolean; processes: string[] }[];
@@ -164,14 +164,19 @@ export interface UpstreamPlan {
   /** `app/service index/instance`: names it between supervisor and workers (leases, health). */
   key: string;
   instance: string;
+  /** '' and 0 for a unix socket. */
   host: string;
   port: number;
+  /** Absolute path of its unix socket. */
+  path?: string;
 }
 
 export type CheckPlan = {
   interval: number;
   timeout: number;
   gracePeriod: number;
+  /** Version of the PROXY header that the instance expects; absent for none. */
+  proxyProto?: 1 | 2;
 } & (
   | { type: 'tcp' }
   | {

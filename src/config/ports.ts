@@ -1,6 +1,6 @@
 import type { FlyPort } from './fly-file.ts';
 import type { ListenerPlan, PortPlan } from './plan.ts';
-import { httpOptionsOf, type Service, type ServicePort } from './services.ts';
+import { httpOptionsOf, proxyVersion, type Service, type ServicePort } from './services.ts';
 import type { Path, TomlFile } from './toml.ts';
 
 type Wire = ListenerPlan['wire'];
@@ -57,7 +57,6 @@ function portOf(port: ServicePort, httpsPort: number, toml: TomlFile): PortReque
     const message = 'proxy_proto_options has no effect without the handler proxy_proto';
     toml.warnOfKey([...at, 'proxy_proto_options'], message);
   }
-  const version = options.proxy_proto_options?.version === 'v2' ? 2 : 1;
   return {
     at: port.at,
     first: port.first,
@@ -65,7 +64,7 @@ function portOf(port: ServicePort, httpsPort: number, toml: TomlFile): PortReque
     wire,
     settings: {
       http,
-      proxyProto: proxied ? version : 0,
+      proxyProto: proxied ? proxyVersion(options) : 0,
       forceHttps: options.force_https && wire === 'http',
       httpsPort,
       tls: {

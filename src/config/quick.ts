@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { formatAddress, parseHostPort, parseListen } from './address.ts';
+import { resolve } from 'node:path';
+import { formatAddress, parseInstanceAddress, parseListen } from './address.ts';
 import type { Fault } from './fault.ts';
 import { appName, appNameInstruction, listenInstruction } from './fields.ts';
 import { defaultLimits, httpDefaults } from './limits.ts';
@@ -19,8 +20,8 @@ export const quickDefaults = { listen: '127.0.0.1:8080', metrics: '127.0.0.1:909
 /** The plan of an edge without any file: one http listener in front of one server. A fault's file is the option. */
 export function planFor(options: QuickOptions): Plan | Fault {
   const { to, listen, metrics: scraped, app } = { ...quickDefaults, ...options };
-  const server = parseHostPort(to);
-  if (server === undefined) return fault('--to', `"${to}": write host:port, such as 127.0.0.1:3000`);
+  const server = serverOf(to);
+  if (typeof server === 'string') return fault('--to', `"${to}": ${server}`);
   const address = parseListen(listen);
   if (address === undefined) return fault('--listen', `"${listen}": write ${listenInstruction('127.0.0.1:8080')}`);
   const metrics = parseListen(scraped);
@@ -89,6 +90,14 @@ export function planFor(options: QuickOptions): Plan | Fault {
     gateway: null,
     volumes: [],
   };
+}
+
+/** What is wrong with it, else where it is. */
+function serverOf(to: string): { host: string; port: number; path?: string } | string {
+  const address = parseInstanceAddress(to);
+  if (address !== undefined && 'path' in address) return { host: '', port: 0, path: resolve(address.path) };
+  if (address === undefined || address.port === null) return 'write host:port, such as 127.0.0.1:3000';
+  return { host: address.host, port: address.port };
 }
 
 const fault = (file: string, message: string): Fault => ({ file, line: 0, column: 0, message });

@@ -53,7 +53,7 @@ export function servicesOf(fly: FlyFile, toml: TomlFile): Service[] {
       at,
       key: keyOf(service, toml.at([...at, 'protocol']) ?? ''),
       ...common(service, at, toml),
-      checks: [...service.tcp_checks.map(tcpCheck), ...service.http_checks.map(httpCheck)],
+      checks: [...service.tcp_checks.map(tcpCheck), ...service.http_checks.map(httpCheck)].map(proxied(service.ports)),
       ports: service.ports.flatMap((port, j) => numbered(port, [...at, 'ports', j], toml)),
     });
   }
@@ -132,6 +132,14 @@ function numbered(options: FlyPort, at: Path, toml: TomlFile): ServicePort[] {
   }
   return [{ at: [...at, 'start_port'], first, last, options }];
 }
+
+/** Checks come without a client, but where the traffic has a PROXY header, so have they. */
+function proxied(ports: FlyPort[]): (check: CheckPlan) => CheckPlan {
+  const port = ports.find(({ handlers }) => handlers.includes('proxy_proto'));
+  return (check) => (port === undefined ? check : { ...check, proxyProto: proxyVersion(port) });
+}
+
+export const proxyVersion = ({ proxy_proto_options: options }: FlyPort): 1 | 2 => (options?.version === 'v2' ? 2 : 1);
 
 const tcpCheck = (check: FlyService['tcp_checks'][number]): CheckPlan => ({
   type: 'tcp',

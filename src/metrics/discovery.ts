@@ -47,7 +47,8 @@ function appTargets({ region, host, organizations }: Plan, app: AppPlan): Target
   });
   const endpoints = app.metrics.flatMap(({ port, path, https, processes }) =>
     app.instances
-      .filter(({ process }) => runs(process, processes))
+      // A unix socket is no host that the port could be of.
+      .filter(({ process, host }) => host !== '' && runs(process, processes))
       .map(({ id, host }) =>
         group('app', id, formatAddress({ host, port }), {
           __metrics_path__: path,

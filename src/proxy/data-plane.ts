@@ -1,6 +1,7 @@
-import { formatAddress } from '../config/address.ts';
-import type { AppPlan, ListenerPlan, Plan } from '../config/plan.ts';
+import { addressOf } from '../config/address.ts';
+import type { AppPlan, ListenerPlan, Plan, UpstreamPlan } from '../config/plan.ts';
 import type { Recorder } from '../metrics/recorder.ts';
+import type { Name } from '../resolver/name.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 import type { Ejection } from '../supervisor/messages.ts';
 import { Service } from './balancing/service.ts';
@@ -109,8 +110,7 @@ export class DataPlane implements Context {
     );
     const services = plan.services.map((service) => {
       const upstreams = service.upstreams.map(
-        (upstream) =>
-          new Upstream(upstream, service, ofInstance.get(upstream.instance)!, this.#resolver.follow(upstream.host)),
+        (upstream) => new Upstream(upstream, service, ofInstance.get(upstream.instance)!, this.#nameOf(upstream)),
       );
       const made = new Service(service, upstreams, this.limits, this.host);
       for (const upstream of upstreams) {
@@ -125,11 +125,15 @@ export class DataPlane implements Context {
     return { plan, series: new EdgeSeries(this.#recorder, plan.name), services };
   }
 
+  #nameOf({ host, path }: UpstreamPlan): Name | null {
+    return path === undefined ? this.#resolver.follow(host) : null;
+  }
+
   /** Beyond what ejects it, an instance that serves on is worth a message now and then. */
   #outcome(upstream: Upstream): void {
     const { key, failures } = upstream;
     const most = this.limits.ejectFailures;
-    if (failures <= most || failures % most === 0) this.host.outcome(key, formatAddress(upstream), failures);
+    if (failures <= most || failures % most === 0) this.host.outcome(key, addressOf(upstream), failures);
   }
 
   #routesOf(listener: ListenerPlan): Route[] {
@@ -218,7 +222,7 @@ export class DataPlane implements Context {
 
   setEjection(key: string, address: string, ejection: Ejection): void {
     const upstream = this.#upstreams.get(key);
-    if (upstream === undefined || formatAddress(upstream) !== address) return;
+    if (upstream === undefined || addressOf(upstream) !== address) return;
     upstream.ejection = ejection;
     // The first success of a trial is to be told.
     upstream.failures = ejection === 'trial' ? 1 : 0;

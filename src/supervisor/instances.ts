@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { formatAddress } from '../config/address.ts';
+import { addressOf } from '../config/address.ts';
 import type { AppPlan, Plan } from '../config/plan.ts';
 import type { Outliers } from './outliers.ts';
 import type { InstanceStatus } from './status.ts';
@@ -15,12 +14,13 @@ export function instancesOf(
 ): InstanceStatus[] {
   return plan.apps.flatMap((app) =>
     app.services.flatMap(({ checks, upstreams }) =>
-      upstreams.map(({ key, instance, host, port }): InstanceStatus => {
+      upstreams.map((upstream): InstanceStatus => {
+        const { key, instance } = upstream;
         const healthy = checks.length === 0 ? true : health.get(key);
         return {
           app: app.name,
           instance,
-          address: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`,
+          address: addressOf(upstream),
           health: healthy === undefined ? 'unknown' : healthy ? 'healthy' : 'unhealthy',
           passive: passive[outliers.state(key)],
           ejectedFor: Math.ceil(outliers.pauseLeft(key) / 1000),
@@ -38,7 +38,7 @@ export function addressesOf({ apps }: Plan): ReadonlyMap<string, string> {
   let known = addresses.get(apps);
   if (known === undefined) {
     const upstreams = apps.flatMap(({ services }) => services.flatMap(({ upstreams }) => upstreams));
-    known = new Map(upstreams.map((upstream) => [upstream.key, formatAddress(upstream)]));
+    known = new Map(upstreams.map((upstream) => [upstream.key, addressOf(upstream)]));
     addresses.set(apps, known);
   }
   return known;

@@ -34,6 +34,9 @@ type State = (typeof State)[keyof typeof State];
 /** After so long, an address that does not answer leaves the rest of the time to the next one (RFC 8305 8). */
 const attemptTimeout = 250;
 
+/** Milliseconds until an instance whose backlog is full is asked again. */
+const backlogPause = 20;
+
 /** An instance may take so long to close what it is done with, by the sweep's clock: a second at most. */
 const lingerTime = 1_000 - sweepInterval;
 
@@ -43,7 +46,8 @@ const lingerTime = 1_000 - sweepInterval;
  */
 export class UpstreamConnection implements SocketOwner, Swept {
   readonly upstream: Upstream;
-  readonly socket: TcpSocket;
+  /** Another one once it is connected. */
+  socket: TcpSocket;
   /** It has carried a request before: the instance may close it at any time (RFC 9112 9.3.1). */
   reused = false;
   deadline: number;
@@ -62,30 +66,43 @@ export class UpstreamConnection implements SocketOwner, Swept {
     this.#sweep = sweep;
     this.deadline = clock.now + connectTimeout;
     sweep.add(this);
+    this.socket = this.#open();
+  }
+
+  #open(): TcpSocket {
     const socket = new TcpSocket(null);
-    this.socket = socket;
     socket.owner = this;
     socket.readsOn = true;
     socket.on('connect', onConnect);
-    socket.setNoDelay(true);
-    if (upstream.name === null) socket.connect(upstream.port, upstream.host);
-    else this.#connectByName(upstream.name);
+    const { host, port, path, name } = this.upstream;
+    if (path !== undefined) socket.connect({ path });
+    else {
+      socket.setNoDelay(true);
+      if (name === null) socket.connect(port, host);
+      else this.#connectByName(socket, name);
+    }
+    return socket;
   }
 
   /** Its addresses are there already. One after the other is tried (RFC 8305 5). */
-  #connectByName(name: Name): void {
-    const { socket, upstream } = this;
+  #connectByName(socket: TcpSocket, name: Name): void {
+    const { host, port } = this.upstream;
     const { addresses } = name;
     if (addresses.length === 1) {
       this.address = addresses[0]!.address;
-      socket.connect(upstream.port, this.address);
+      socket.connect(port, this.address);
       return;
     }
     socket.on('connectionAttempt', onAttempt);
     socket.on('connectionAttemptFailed', onAttemptFailed);
     socket.on('connectionAttemptTimeout', onAttemptFailed);
-    const { port, host } = upstream;
     socket.connect({ port, host, lookup: name.lookup, autoSelectFamilyAttemptTimeout: attemptTimeout });
+  }
+
+  /** The instance's backlog was full. TCP tries again by itself, a unix socket says so at once (connect(2), EAGAIN). */
+  #openAgain(): void {
+    if (this.#user !== null) this.socket = this.#open();
+    else this.#sweep.remove(this);
   }
 
   /** The name of the instance is elsewhere now. */
@@ -169,6 +186,12 @@ export class UpstreamConnection implements SocketOwner, Swept {
 
   onClose(failure: Error | null): void {
     const was = this.#state;
+    const cause = failure instanceof AggregateError ? lastCause(failure) : failure;
+    const detail = (cause as NodeJS.ErrnoException | null)?.code ?? cause?.message ?? '';
+    if (was === State.connecting && detail === 'EAGAIN' && this.#user !== null) {
+      setTimeout(() => this.#openAgain(), backlogPause);
+      return;
+    }
     if (was === State.idle) this.#leavePool();
     this.#state = State.closed;
     this.#sweep.remove(this);
@@ -176,8 +199,6 @@ export class UpstreamConnection implements SocketOwner, Swept {
     const user = this.#user;
     this.#user = null;
     if (user === null) return;
-    const cause = failure instanceof AggregateError ? lastCause(failure) : failure;
-    const detail = (cause as NodeJS.ErrnoException | null)?.code ?? cause?.message ?? '';
     if (was === State.connecting) user.upstreamClosed(connectError(detail), detail);
     else user.upstreamClosed(failure === null ? null : errors.instanceClosed, detail);
   }

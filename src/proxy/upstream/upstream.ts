@@ -17,6 +17,8 @@ export class Upstream {
   readonly instance: string;
   readonly host: string;
   readonly port: number;
+  /** Of its unix socket; undefined for TCP. */
+  readonly path: string | undefined;
   /** Where the host is; null for an IP address. */
   readonly name: Name | null;
   readonly soft: number;
@@ -57,6 +59,7 @@ export class Upstream {
     this.instance = plan.instance;
     this.host = plan.host;
     this.port = plan.port;
+    this.path = plan.path;
     this.name = name;
     this.healthy = this.resolved;
     this.soft = service.concurrency.soft;
