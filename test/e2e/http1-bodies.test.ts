@@ -12,10 +12,12 @@ beforeAll(async () => {
   instance = await RawInstance.start();
   const instances = [{ id: 'aa', port: instance.port }];
   const trailers = service({ more: 'http_options = { request_trailers = true }' });
+  const unsigned = service({ more: 'http_options = { response = { headers = { X-Sig = false } } }' });
   edge = await Edge.start({
     apps: [
       { name: 'demo', fly: service(), instances },
       { name: 'trailers', fly: trailers, instances },
+      { name: 'unsigned', fly: unsigned, instances },
     ],
   });
 });
@@ -128,6 +130,17 @@ describe('chunked', () => {
     peer.send(`HTTP/1.1 200 OK\r\nTrailer: Set-Cookie\r\n${coding}\r\n3\r\nabc\r\n0\r\n${bad}X-Sum: 1\r\n\r\n`);
     const { status, body, fields } = await client.response();
     expect([status, body, fields.trailer]).toEqual([200, '3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n', 'X-Sum']);
+  });
+
+  test('a trailer that the app removes is not announced either', async () => {
+    client.send(request('GET', '/', 'TE: trailers\r\n', '', 'unsigned.test'));
+    const peer = await instance.accept();
+    await peer.head();
+    peer.send(
+      'HTTP/1.1 200 OK\r\nTrailer: x-sig, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sig: 1\r\nX-Sum: 2\r\n\r\n',
+    );
+    const { body, fields } = await client.response();
+    expect([body, fields.trailer]).toEqual(['0\r\nX-Sum: 2\r\n\r\n', 'X-Sum']);
   });
 
   test('Upgrade and TE are both options of Connection', async () => {

@@ -104,6 +104,12 @@ describe('Date', () => {
     expect((await answered(answer('ok', `DATE: ${date}\r\n`))).fields.date).toBe(date);
   });
 
+  test("is added where Connection takes the instance's own away", async () => {
+    const response = await answered(answer('ok', 'Connection: X-Hop, date\r\nDate: never\r\n'));
+    expect(Math.abs(Date.parse(response.fields.date!) - Date.now())).toBeLessThan(60_000);
+    expect(response.head.match(/\r\ndate:/gi)).toHaveLength(1);
+  });
+
   test.each(['undated', 'pristine'])('is not added for an app that does without: %s', async (app) => {
     const response = await answered(answer(), request('GET', '/', '', '', `${app}.test`));
     expect(response.fields.date).toBeUndefined();
@@ -157,6 +163,13 @@ describe('Max-Forwards (RFC 9110 7.6.2)', () => {
     await watch.moved({ 'edge 200': 2, 'edge connects': 1 });
   });
 
+  test('is ours in no other spelling: what the edge counts down cannot be told twice', async () => {
+    const head = await forwarded(request('OPTIONS', '/', 'Max_Forwards: 9\r\nMax-Forwards: 3\r\nmax.forwards: 8\r\n'));
+    expect(head.match(/max.forwards:.*/gi)).toEqual(['Max-Forwards: 2']);
+    peer.send(answer());
+    await client.response();
+  });
+
   test('TRACE with 0 is 405: the edge itself reflects nothing', async () => {
     client.send(request('TRACE', '/', 'Max-Forwards: 0\r\nCookie: secret\r\n'));
     const response = await client.response();
@@ -173,6 +186,32 @@ test('426 says which protocol is wanted (RFC 9110 15.5.22)', async () => {
   );
   expect(response.fields).toMatchObject({ upgrade: 'TLS/1.3, websocket', connection: 'Upgrade' });
   expect(response.fields['x-hop']).toBeUndefined();
+});
+
+test.each([
+  ['426 Upgrade Required', 'foo, bar'],
+  ['101 Switching Protocols', 'websocket, WebSocket'],
+])('%s keeps all lines of Upgrade', async (status, all) => {
+  const fields = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  await forwarded(get('/', status.startsWith('101') ? fields : ''));
+  const lines = all.split(', ').map((protocol) => `Upgrade: ${protocol}\r\n`);
+  peer.send(`HTTP/1.1 ${status}\r\nConnection: Upgrade\r\n${lines.join('')}\r\n`);
+  expect((await client.head()).match(/upgrade: .*/gi)).toEqual(['Connection: Upgrade', `Upgrade: ${all}`].slice(1));
+});
+
+describe('a status line has the space before its reason, which may be empty (RFC 9112 4)', () => {
+  test.each(['HTTP/1.1 200', 'HTTP/1.1 200 ', 'HTTP/1.0 200', 'HTTP/1.0 200 '])('%j', async (line) => {
+    const { head, body } = await answered(`${line}\r\nX-A: b\r\nContent-Length: 2\r\n\r\nok`);
+    expect(head).toMatch(/^HTTP\/1\.1 200 \r\nX-A: b\r\n/);
+    expect(body).toBe('ok');
+  });
+
+  test('in an interim answer, and where there are no fields', async () => {
+    expect((await answered('HTTP/1.1 102\r\n\r\nHTTP/1.1 103\r\nX-A: b\r\n\r\n')).head).toBe('HTTP/1.1 102 ');
+    expect((await client.response()).head).toBe('HTTP/1.1 103 \r\nX-A: b');
+    peer.send('HTTP/1.1 204\r\n\r\n');
+    expect((await client.response()).head).toMatch(/^HTTP\/1\.1 204 \r\nDate: /);
+  });
 });
 
 test('the expectation of an HTTP/1.0 client goes no further (RFC 9110 10.1.1)', async () => {

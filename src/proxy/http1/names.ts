@@ -51,9 +51,11 @@ export const Flag = {
   claim: 8,
   /** Of no use, or of danger, after the content: routing, controls, authentication, control data (RFC 9110 6.5.1). */
   head: 16,
+  /** The edge writes anew what came: nobody may be told twice. */
+  anew: 32,
 } as const;
 
-const { hop, framing, own, claim, head } = Flag;
+const { hop, framing, own, claim, head, anew } = Flag;
 
 /** The one table of names. Those with `Id.other` are looked at in trailers only. */
 const names: readonly (readonly [name: string, id: number, flags: number])[] = [
@@ -79,7 +81,7 @@ const names: readonly (readonly [name: string, id: number, flags: number])[] = [
   ['forwarded', Id.forwarded, claim],
   ['x-request-start', Id.xRequestStart, own],
   ['via', Id.via, head],
-  ['max-forwards', Id.maxForwards, head],
+  ['max-forwards', Id.maxForwards, head | anew],
   ['server', Id.server, head],
   ['date', Id.date, head],
   ['fly-client-ip', Id.flyClientIp, own],
@@ -161,5 +163,5 @@ function identifyOdd(buf: Uint8Array, start: number, end: number): number {
   const flags = flagsOfName(name);
   if ((flags & framing) !== 0) return Id.oddFraming;
   if ((flags & hop) !== 0) return Id.oddHop;
-  return (flags & (own | claim)) !== 0 ? Id.oddOwn : Id.other;
+  return (flags & (own | claim | anew)) !== 0 ? Id.oddOwn : Id.other;
 }

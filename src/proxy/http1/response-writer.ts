@@ -46,6 +46,15 @@ function kept(head: ResponseHead, i: number, route: Route, drops: number): boole
   return head.connectionOptions === null || !head.connectionOptions.includes(canonical(name(head, i)));
 }
 
+/** Where a reason begins after its space, which an instance may have left out, but a server must send (RFC 9112 4). */
+const reasonAt = 'HTTP/1.1 200 '.length;
+
+const statusLine = ({ status, text, reasonStart, reasonEnd }: ResponseHead): string =>
+  `HTTP/1.1 ${status} ${text.slice(reasonStart, reasonEnd)}\r\n`;
+
+/** Whether the client gets a `Date` of the instance's: `Connection` may take it away. */
+const isDated = (head: ResponseHead): boolean => head.has(Id.date) && !head.connectionOptions?.includes('date');
+
 /**
  * The head as the client gets it: the instance's fields in their order and bytes, then ours.
  * @param toOld the client speaks HTTP/1.0, which must get no Transfer-Encoding (RFC 9112 6.1). @param trailers it takes them.
@@ -64,11 +73,11 @@ export function writeResponseHead(
   let out: string;
   // Runs of fields that pass are copied as one slice; the status line belongs to the first one.
   let run: number;
-  if (head.minor === 1) {
+  if (head.minor === 1 && head.reasonStart === reasonAt) {
     out = '';
     run = 0;
   } else {
-    out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : head.length - 2)}`;
+    out = statusLine(head);
     run = -1;
   }
   for (let i = 0; i < count; i++) {
@@ -80,15 +89,16 @@ export function writeResponseHead(
     }
   }
   if (run >= 0) out += text.slice(run, head.length - 2);
-  if (trailers && head.has(Id.trailer)) out += trailerLine(joined(head, Id.trailer), head.connectionOptions);
+  if (trailers && head.has(Id.trailer))
+    out += trailerLine(joined(head, Id.trailer), head.connectionOptions, route.responseDrops);
   const framed = head.contentLength < 0 ? Id.transferEncoding : Id.contentLength;
   if (head.respelled && (drops & (1 << framed)) === 0) out += head.framingField;
   if (head.status === 101 || (head.status === 426 && head.has(Id.upgrade))) {
-    out += `Connection: Upgrade\r\n${upgradeLine(head)}`;
+    out += `Connection: Upgrade\r\nUpgrade: ${joined(head, Id.upgrade).slice(0, -2)}\r\n`;
   }
   const { pristine } = route.port.httpOptions;
   // RFC 9110 6.6.1.
-  if (!head.has(Id.date) && !pristine && !route.responseDrops.has('date')) out += dateField();
+  if (!isDated(head) && !pristine && !route.responseDrops.has('date')) out += dateField();
   out += head.minor === 1 ? route.responseSuffix : route.responseSuffix.replace(viaLine, oldViaLine);
   return pristine ? out + afterLine[after] : out + requestId + afterId[after]!;
 }
@@ -96,20 +106,12 @@ export function writeResponseHead(
 /** An interim response (RFC 9110 15.2) passes with the fields that an answer would pass with, and nothing of ours. */
 export function writeInterimHead(head: ResponseHead, route: Route): string {
   const { text, bounds, count } = head;
-  let out = `HTTP/1.1${text.slice(8, count > 0 ? bounds[0] : head.length - 2)}`;
+  let out = statusLine(head);
   for (let i = 0; i < count; i++) {
     if (kept(head, i, route, framing))
       out += text.slice(bounds[4 * i], i + 1 < count ? bounds[4 * i + 4] : head.length - 2);
   }
   return `${out}\r\n`;
-}
-
-function upgradeLine(head: ResponseHead): string {
-  for (let i = 0; i < head.count; i++) {
-    if (head.ids[i] === Id.upgrade)
-      return `Upgrade: ${head.text.slice(head.bounds[4 * i + 2], head.bounds[4 * i + 3])}\r\n`;
-  }
-  return '';
 }
 
 /** Whether the body must lose its chunks: HTTP/1.0 knows none (RFC 9112 6.1). */

@@ -9,9 +9,16 @@ import { canonical, flagsOfName } from './names.ts';
 export const isTrailer = (name: string, options: readonly string[] | null): boolean =>
   flagsOfName(name) === 0 && !options?.includes(canonical(name));
 
-/** What of a `Trailer` field (RFC 9110 6.6.2) is still true: its line, '' when nothing is. */
-export function trailerLine(list: string, options: readonly string[] | null): string {
-  const names = members(list).filter((name) => name !== '' && isTrailer(name, options));
+/**
+ * What of a `Trailer` field (RFC 9110 6.6.2) is still true: its line, '' when nothing is.
+ * @param drops what fly.toml removes, in lower case
+ */
+export function trailerLine(
+  list: string,
+  options: readonly string[] | null,
+  drops: ReadonlySet<string> | null = null,
+): string {
+  const names = members(list).filter((name) => name !== '' && isTrailer(name, options) && !drops?.has(lower(name)));
   return names.length === 0 ? '' : `Trailer: ${names.join(', ')}\r\n`;
 }
 
