@@ -51,8 +51,8 @@ async function readFly(config: string, index: number, edge: TomlFile): Promise<T
 }
 
 function appOf(row: EdgeFile['apps'][number], index: number, toml: TomlFile, edge: TomlFile): LoadedApp {
-  warnOfOthers(toml);
   rewriteForms(toml);
+  warnOfOthers(toml);
   const { value: fly } = check(flyFile, toml, { unknown: 'warning', ignored: machineKeys, standIns: flyStandIns });
   const services = servicesOf(fly, toml);
   const groups = Object.keys(fly.processes);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { decimal, lower } from '../text/ascii.ts';
+import { decimal, lower, trimOws } from '../text/ascii.ts';
 import { carriesHttp } from '../text/upgrade.ts';
 import * as f from './fields.ts';
 import { httpDefaults } from './limits.ts';
+import { parseMetricsPath } from './metrics-path.ts';
 import { nearest } from './nearest.ts';
 import type { TomlFile } from './toml.ts';
 
@@ -11,13 +12,24 @@ import type { TomlFile } from './toml.ts';
  * may be a string, a header's value a number, and an empty string or a limit of 0 is as good as none, as in Go.
  */
 
-const port = z.preprocess((value) => {
-  const number = typeof value === 'string' ? decimal(value, 65535) : -1;
-  return number === -1 ? value : number;
-}, f.port);
+/** Digits in quotes are a number, as old files have them. */
+const unquoted = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => {
+    const number = typeof value === 'string' ? decimal(value) : -1;
+    return number === -1 ? value : number;
+  }, schema);
+
+const port = unquoted(f.port);
+const limit = unquoted(f.count(0)).optional();
+
+/** In quotes too. */
+const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), f.flag);
 
 /** The schema's default for an empty string too. */
 const orEmpty = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === '' ? undefined : value), schema);
+
+/** The schema's default for 0 too. */
+const orZero = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === 0 ? undefined : value), schema);
 
 const processes = f.list(f.text, 'an array of process groups, such as ["web"]').default([]);
 
@@ -30,8 +42,8 @@ const concurrency = z.preprocess(
   },
   f.table({
     type: orEmpty(f.oneOf(['connections', 'requests']).default('connections')),
-    soft_limit: f.count(0).optional(),
-    hard_limit: f.count(0).optional(),
+    soft_limit: limit,
+    hard_limit: limit,
   }),
 );
 
@@ -41,7 +53,7 @@ const tlsOptions = f.table({
     .list(f.oneOf(['TLSv1.2', 'TLSv1.3']), 'an array of "TLSv1.2" and "TLSv1.3"')
     .min(1, 'an array with "TLSv1.2", "TLSv1.3" or both: nothing older is served')
     .default(['TLSv1.2', 'TLSv1.3']),
-  default_self_signed: f.flag.default(false),
+  default_self_signed: flag.default(false),
 });
 
 /** RFC 9110 5.6.2. */
@@ -51,7 +63,9 @@ const headerValue = f.matching(/^([!-~]([\t -~]*[!-~])?)?$/, 'a header value of 
 const headerMap = <T extends z.ZodType>(value: T) =>
   z.record(headerName, value, 'a table of header names and values').default({});
 
-const asText = (value: unknown): unknown => (typeof value === 'number' ? String(value) : value);
+/** Blanks around a value are none of it (RFC 9110 5.5). */
+const asText = (value: unknown): unknown =>
+  typeof value === 'number' ? String(value) : typeof value === 'string' ? trimOws(value) : value;
 
 const responseHeader = z.preprocess(
   (value) => (Array.isArray(value) ? value.map(asText) : asText(value)),
@@ -78,23 +92,25 @@ const upgrade = f.parsed(
 );
 
 const httpOptions = f.table({
-  compress: f.flag.default(false),
-  h2_backend: f.flag.default(false),
-  idle_timeout: f.seconds.optional(),
-  headers_read_timeout: f.seconds.optional(),
-  forwarded: f.flag.default(httpDefaults.forwarded),
+  compress: flag.default(false),
+  h2_backend: flag.default(false),
+  idle_timeout: orZero(f.seconds.optional()),
+  headers_read_timeout: orZero(f.seconds.optional()),
+  forwarded: flag.default(httpDefaults.forwarded),
   upgrades: f.list(upgrade, 'an array of protocols, such as ["websocket"]').default(httpDefaults.upgrades),
-  request_trailers: f.flag.default(httpDefaults.requestTrailers),
+  request_trailers: flag.default(httpDefaults.requestTrailers),
   least_rate: f.count(0).optional(),
-  response: f.table({ headers: headerMap(responseHeader), pristine: f.flag.default(false) }).prefault({}),
+  response: f.table({ headers: headerMap(responseHeader), pristine: flag.default(false) }).prefault({}),
 });
 
 /** flyctl raises an interval of 0 to this. */
 const leastInterval = 1_000;
+/** Where there is none, or 0. */
+const usualTimeout = 2_000;
 
 const checkTimes = {
   interval: orEmpty(f.checkTime(0).default(15_000)).transform((time) => time || leastInterval),
-  timeout: orEmpty(f.checkTime(1).default(2_000)),
+  timeout: orEmpty(f.checkTime(0).default(usualTimeout)).transform((time) => time || usualTimeout),
   grace_period: orEmpty(f.checkTime(0).default(1_000)),
 };
 
@@ -107,7 +123,7 @@ const httpCheck = f.table({
     f.matching(/^\/[!-~]*$/, 'a path that begins with "/" and has no spaces, such as "/health"').default('/'),
   ),
   protocol: orEmpty(f.oneOf(['http', 'https']).default('http')),
-  tls_skip_verify: f.flag.default(false),
+  tls_skip_verify: flag.default(false),
   tls_server_name: orEmpty(f.matching(/^[A-Za-z0-9_.-]+$/, 'a host name').optional()),
   headers: headerMap(requestHeader),
 });
@@ -122,7 +138,7 @@ const ports = f.table({
   handlers: f
     .list(f.oneOf(['http', 'tls', 'proxy_proto', 'pg_tls', 'edge_http']), 'an array such as ["tls", "http"]')
     .default([]),
-  force_https: f.flag.default(false),
+  force_https: flag.default(false),
   tls_options: tlsOptions.prefault({}),
   http_options: httpOptions.prefault({}),
   proxy_proto_options: f.table({ version: orEmpty(f.oneOf(['v1', 'v2']).default('v1')) }).optional(),
@@ -146,18 +162,22 @@ const service = f.table({
 
 const httpService = f.table({
   ...common,
-  force_https: f.flag.default(false),
+  force_https: flag.default(false),
   tls_options: tlsOptions.prefault({}),
   http_options: httpOptions.prefault({}),
   checks: checkList(httpCheck),
   tcp_checks: checkList(tcpCheck),
 });
 
-// A scraper is told path and parameters apart.
+// A scraper is told path and parameters apart, the latter as labels.
 const metricsPath = orEmpty(
-  f.matching(/^\/[!->@-~]*$/, 'a path that begins with "/" and has no query, such as "/metrics"').default('/metrics'),
+  f
+    .parsed('a path such as "/metrics" or "/metrics?format=prometheus", each parameter once', (text) =>
+      parseMetricsPath(text) === null ? undefined : text,
+    )
+    .default('/metrics'),
 );
-const metrics = f.table({ port, path: metricsPath, https: f.flag.default(false), processes });
+const metrics = f.table({ port, path: metricsPath, https: flag.default(false), processes });
 
 const groupsInstruction = 'a table of process groups and their commands, such as web = "bin/web"';
 const groups = z.record(f.text, z.unknown(), groupsInstruction);

@@ -5,8 +5,8 @@ import type { Path, TomlFile } from './toml.ts';
  * of single values are the schema's. What is in no known shape stays as it is, for the schema to refuse.
  */
 export function rewriteForms(toml: TomlFile): void {
+  for (const key of ['services', 'metric', 'metrics']) toml.asArray([key]);
   toml.rename('metric', 'metrics');
-  for (const key of ['services', 'metrics']) toml.asArray([key]);
   for (const service of [['http_service'], ...elementsOf(['services'], toml)]) {
     toml.asArray([...service, 'ports']);
     for (const key of ['checks', 'tcp_checks', 'http_checks']) {

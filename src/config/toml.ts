@@ -100,11 +100,17 @@ export class TomlFile {
     this.#put(path, table, { ...place, children });
   }
 
-  /** A key at the top, unless the other one is there as well. */
+  /** A key at the top; of two arrays the elements of the old one come first. */
   rename(from: string, to: string): void {
     const place = this.#place([from]);
-    if (place === undefined || Object.hasOwn(this.value, to)) return;
-    this.#put([to], this.value[from], place);
+    if (place === undefined) return;
+    const other = this.#place([to]);
+    const [value, others] = [this.value[from], this.value[to]];
+    if (other === undefined) this.#put([to], value, place);
+    else if (Array.isArray(value) && Array.isArray(others)) {
+      const children = [...(place.children as Place[]), ...(other.children as Place[])];
+      this.#put([to], [...value, ...others], { ...other, children });
+    } else return;
     this.remove([from]);
   }
 

@@ -5,6 +5,7 @@
 
 import { formatAddress, parseAddress } from '../config/address.ts';
 import { runs } from '../config/instances.ts';
+import { parseMetricsPath } from '../config/metrics-path.ts';
 import type { AppPlan, Plan } from '../config/plan.ts';
 
 export interface TargetGroup {
@@ -49,13 +50,7 @@ function appTargets({ region, host, organizations }: Plan, app: AppPlan): Target
     app.instances
       // A unix socket is no host that the port could be of.
       .filter(({ process, host }) => host !== '' && runs(process, processes))
-      .map(({ id, host }) =>
-        group('app', id, formatAddress({ host, port }), {
-          __metrics_path__: path,
-          __scheme__: https ? 'https' : 'http',
-          job: `${port}${path}`,
-        }),
-      ),
+      .map(({ id, host }) => group('app', id, formatAddress({ host, port }), endpoint(port, path, https))),
   );
   const agents = app.instances.flatMap(({ id, agent }) => (agent ? [group('agent', id, agent, { job: 'agent' })] : []));
   const exporters = app.instances.flatMap(({ id, exporters = [] }) =>
@@ -65,6 +60,16 @@ function appTargets({ region, host, organizations }: Plan, app: AppPlan): Target
     }),
   );
   return [...endpoints, ...agents, ...exporters];
+}
+
+function endpoint(port: number, path: string, https: boolean): Record<string, string> {
+  const { path: place, parameters } = parseMetricsPath(path)!;
+  return {
+    __metrics_path__: place,
+    ...Object.fromEntries(parameters.map(([name, value]) => [`__param_${name}`, value])),
+    __scheme__: https ? 'https' : 'http',
+    job: `${port}${path}`,
+  };
 }
 
 const portOf = (address: string): string => address.slice(address.lastIndexOf(':') + 1);

@@ -278,6 +278,11 @@ const flyFaults: Case[] = [
   ['a negative time of a check', service('tcp_checks = [{ timeout = »-1 }]'), 'timeout is -1: write a duration'],
   ['a check of no path', service('http_checks = [{ path = »"health" }]'), 'a path that begins with "/"'],
   ['a check with a header', service('http_checks = [{ headers = { »"A:" = "b" } }]'), '"A:" is no key here'],
+  [
+    'a parameter of metrics that no label can tell',
+    configuration({ fly: '[metrics]\nport = 1\npath = »"/metrics?collect[]=a"' }),
+    'each parameter once',
+  ],
   ['metrics without port', configuration({ fly: '»[metrics]\npath = "/metrics"' }), 'port is missing'],
   ['processes that are a list', configuration({ fly: 'processes = »["web"]' }), 'a table of process groups'],
 ];

@@ -183,6 +183,19 @@ ${ports('')}
   'UDP beside TCP': `${bare}${ports('')}[[services]]\n  protocol = "udp"\n  internal_port = 5000\n  [[services.ports]]\n    port = 5000\n[[services]]\n  protocol = "udp"\n  internal_port = 5001\n  [[services.ports]]\n    port = 5001`,
   'UDP alone':
     '[[services]]\n  protocol = "udp"\n  internal_port = 53\n  [[services.ports]]\n    port = 53\n  [[services.tcp_checks]]\n    port = 8080',
+  'values in quotes': `[http_service]
+  internal_port = "3000"
+  force_https = "true"
+  [http_service.concurrency]
+    type = "requests"
+    soft_limit = "200"
+    hard_limit = "250"
+  [[http_service.checks]]
+    tls_skip_verify = "false"`,
+  'times of 0': `[http_service]
+  internal_port = 3000
+  http_options = { idle_timeout = 0, headers_read_timeout = 0 }
+  checks = [{ interval = "0s", timeout = 0, grace_period = 0 }]`,
   'misplaced keys': `${bare}  http_options = { h2_backend = true }\n  autoscaled = true\n${ports('    hsts = true\n    tls_options.default_version = "TLSv1.2"')}`,
   'an empty service': `[[services]]\n${bare}${ports('')}`,
 };
@@ -232,6 +245,7 @@ const tails: Pieces = {
   policy = "always"
 [metric]
   port = "9091"
+  path = "metrics"
 [[env]]
   A = "1"
 [experimental]
@@ -270,6 +284,29 @@ test.for(all)('%s', async ([, fly]) => {
   expect(faults).toEqual([]);
   expect(warnings.length, JSON.stringify(warnings)).toBeLessThanOrEqual(1);
   expect(plan!.apps[0].metrics).toEqual(fly.includes('9091') ? [expect.objectContaining({ port: 9091 })] : []);
+});
+
+test('metrics in both spellings are all meant, and none is said to be ignored', async () => {
+  const { app, warnings } = await appOf('[[metric]]\nport = 1\n[metrics]\nport = 2\n[http_service]');
+  expect(app.metrics.map(({ port }) => port)).toEqual([1, 2]);
+  expect(warnings).toEqual([]);
+});
+
+test('quotes around numbers and truths change nothing; a time of 0 is the default', async () => {
+  const { plan, app } = await appOf(services['values in quotes']);
+  expect(app.services[0].concurrency).toEqual({ type: 'requests', soft: 200, hard: 250 });
+  expect(plan.listeners[0].ports[0].forceHttps).toBe(true);
+  const zero = await appOf(services['times of 0']);
+  expect(zero.plan.listeners[0].ports[0].httpOptions).toMatchObject({
+    idleTimeout: 60_000,
+    headersReadTimeout: 15_000,
+  });
+  expect(zero.app.services[0].checks).toMatchObject([{ interval: 1000, timeout: 2000, gracePeriod: 0 }]);
+});
+
+test('blanks around the value of a header are none of it', async () => {
+  const { plan } = await appOf('[http_service]\nhttp_options.response.headers = { A = " a b\\t", B = [" c"] }');
+  expect(plan.listeners[0].ports[0].httpOptions.responseHeaders.map(({ values }) => values)).toEqual([['a b'], ['c']]);
 });
 
 async function appOf(fly: string) {

@@ -49,6 +49,30 @@ test('each organization has a page of its own, also one without apps', () => {
   ]);
 });
 
+test('an endpoint with a query, and one without its slash, as a scraper has to be told', () => {
+  const shop = app({
+    metrics: [
+      { ...endpoint, path: '/v1/metrics?format=prometheus&x=a%20b' },
+      { ...endpoint, path: 'm' },
+    ],
+  });
+  const labels = discover(
+    plan((p) => Object.assign(p, { apps: [shop] })),
+    'edge:9091',
+  )
+    .slice(1)
+    .map((each) => each.labels);
+  expect(labels).toMatchObject([
+    {
+      __metrics_path__: '/v1/metrics',
+      __param_format: 'prometheus',
+      __param_x: 'a b',
+      job: '9100/v1/metrics?format=prometheus&x=a%20b',
+    },
+    { __metrics_path__: '/m', job: '9100m' },
+  ]);
+});
+
 test("each instance's endpoints, with our labels", () => {
   const shop = app({
     instances: [
