@@ -5,6 +5,7 @@ import { protocol, series } from '../proxy/protocol.ts';
 import type { CommandSocket, Upgraded } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import type { Hub } from './hub.ts';
+import { internalFault } from './internal-fault.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
 import type { ScrapeEndpoint } from './scrape-endpoint.ts';
@@ -54,8 +55,10 @@ export class Handover {
     }
     const successor = new Successor(program, config, (message) => void this.#hear(message));
     this.#successor = successor;
-    const serving = await this.#succeed(successor);
+    // Whatever is thrown on the way, it does not lead yet, and what it was given is taken back.
+    const serving = await this.#succeed(successor).catch(internalFault);
     if (typeof serving !== 'string') {
+      this.#follow();
       log.info({ pid: serving.pid }, 'another supervisor has taken over');
       return serving;
     }
@@ -88,7 +91,7 @@ export class Handover {
 
   /** Leads a successor to the moment from which it leads. @returns what it tells then, or why it never will. */
   async #succeed(successor: Successor): Promise<{ pid: number; changes: string[] } | string> {
-    const { hub, sockets, slots, scrape, commands, configuration, leave } = this.#parts;
+    const { hub, sockets, slots, scrape, configuration } = this.#parts;
     const loaded = await successor.reached('loaded', configuration.plan.slots.readyTimeout);
     if (typeof loaded === 'string') return loaded;
     successor.send(this.#beginning());
@@ -103,12 +106,20 @@ export class Handover {
     }
     successor.send(hub.handOver((message) => successor.send(message)));
     const serving = await successor.reached('serving', loaded.timeout);
-    if (typeof serving === 'string') return serving;
-    hub.relay();
-    void commands.close();
+    return typeof serving === 'string' ? serving : { pid: serving.pid, changes: serving.changes };
+  }
+
+  /** The successor leads: there is no way back, whatever one of these throws. */
+  #follow(): void {
+    const { log, hub, commands, leave } = this.#parts;
     this.#state = 'relaying';
-    leave();
-    return { pid: serving.pid, changes: serving.changes };
+    for (const step of [() => hub.relay(), () => void commands.close(), leave]) {
+      try {
+        step();
+      } catch (error) {
+        log.error({ err: error }, 'the old supervisor failed at its leaving');
+      }
+    }
   }
 
   #beginning(): Begin {
