@@ -87,3 +87,17 @@ test('serves until it is told to stop, with nobody behind it too', async () => {
   expect(code).toBe(0);
   expect(stderr + stdout).not.toContain('fm2_');
 });
+
+test('SIGUSR1 and SIGUSR2 end it not and open nothing; SIGQUIT ends it in order', async () => {
+  const { file, own } = await configured();
+  const gateway = start(['gateway', '--config', file]);
+  const answers = async () => (await fetch(`http://127.0.0.1:${own}/metrics`).catch(() => null))?.status === 200;
+  await until(answers);
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) gateway.process.kill(signal);
+  // Answered after the signals were.
+  expect(await answers()).toBe(true);
+  expect(gateway.process.exitCode).toBeNull();
+  gateway.process.kill('SIGQUIT');
+  expect(await gateway.ended).toMatchObject({ code: 0 });
+  expect(gateway.stderr).not.toMatch(/Debugger|inspector/);
+});

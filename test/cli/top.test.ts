@@ -37,6 +37,32 @@ test('what is open and in flight, as an edge tells it', async () => {
   }
 });
 
+test('in a terminal: SIGUSR1 and SIGUSR2 mean nothing, SIGQUIT ends it and leaves the terminal as before', async () => {
+  const instance = await HttpInstance.start();
+  const edge = await Edge.start({ apps: [{ name: 'shop', instances: [{ id: 'aa01', port: instance.port }] }] });
+  try {
+    const command = `echo $$; exec ${process.execPath} ${edgeProgram} top --config ${edge.file} --interval 1s`;
+    const running = promisify(execFile)('script', ['-qefc', command, '/dev/null'], {
+      env: { ...process.env, TERM: 'xterm' },
+    });
+    let drawn = '';
+    running.child.stdout!.on('data', (text: string) => (drawn += text));
+    const times = () => drawn.split('q quits').length - 1;
+    await until(() => times() > 0, 'drawn', 30_000);
+    const pid = Number(/^(\d+)/.exec(drawn)![1]);
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.kill(pid, signal);
+    const before = times();
+    await until(() => times() > before, 'drawn again', 30_000);
+    process.kill(pid, 'SIGQUIT');
+    await running;
+    expect(drawn).not.toMatch(/Debugger|inspector/);
+    expect(drawn.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
+  } finally {
+    await edge.stop();
+    await instance.stop();
+  }
+});
+
 test('in a terminal: drawn anew, until q; the terminal is as before', async () => {
   const instance = await HttpInstance.start();
   const edge = await Edge.start({ apps: [{ name: 'shop', instances: [{ id: 'aa01', port: instance.port }] }] });

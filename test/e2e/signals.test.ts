@@ -14,7 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { config, instance as httpInstance } from '../cli/helpers.ts';
 import { Edge } from '../helpers/edge.ts';
+import { Installation } from '../helpers/installation.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
 import { rawClient } from '../helpers/raw.ts';
@@ -128,4 +130,23 @@ test('a log file that was moved is opened anew by every process, and one that wa
   await until(() => both(file), 'both kinds of lines after the truncation');
   expect(readFileSync(file, 'utf8')[0]).toBe('{');
   expect(edge.log).toEqual([]);
+});
+
+test('an error that nothing in the supervisor catches is told as fatal; it serves on, flips and is scraped', async () => {
+  const installation = new Installation();
+  installation.change(
+    'src/cli/serve.ts',
+    '  keepCompiled();',
+    "  keepCompiled();\n  setTimeout(() => { throw new Error('stray'); }, 1);\n  void Promise.reject(new Error('stray too'));",
+  );
+  const made = await config(await httpInstance());
+  const edge = await installation.serve(made);
+  const fatal = () => edge.program.stderr.split('\n').filter((line) => line.includes('"level":"fatal"'));
+  await until(() => fatal().length === 2, 'both are told');
+  expect(fatal().join('\n')).toMatch(/"stray"[\s\S]*"stray too"|"stray too"[\s\S]*"stray"/);
+  expect((await fetch(`http://127.0.0.1:${made.http}/`)).status).toBe(200);
+  expect(await installation.run('restart', '--config', made.file)).toMatchObject({ code: 0 });
+  expect((await fetch(`http://127.0.0.1:${made.http}/`)).status).toBe(200);
+  await edge.scrape();
+  expect(edge.program.process.exitCode).toBeNull();
 });
