@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { freePorts } from '../../load/processes.ts';
 import { control } from '../../src/supervisor/control.ts';
 import type { Status } from '../../src/supervisor/status.ts';
 import { until } from '../supervisor/helpers.ts';
@@ -67,11 +68,7 @@ export async function instance(
 
 /** Free a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  return (await freePorts(1))[0]!;
 }
 
 export interface Config {
@@ -87,7 +84,7 @@ export async function config(
 ): Promise<Config> {
   const folder = mkdtempSync(join(tmpdir(), 'fly-edge-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const [http, metrics] = [await freePort(), await freePort()];
+  const [http, metrics] = (await freePorts(2)) as [number, number];
   const file = join(folder, 'edge.toml');
   writeFileSync(
     join(folder, 'fly.toml'),
