@@ -326,6 +326,9 @@ export const M = Object.fromEntries(Object.keys(table).map((key, id) => [key, id
  * never increased as far as `increase()` can tell.
  */
 export const bornStatuses: Readonly<Record<'edge' | 'app', readonly number[]>> = {
-  edge: [200, 204, 301, 304, 400, 404, 408, 429, 500, 502, 503, 504],
-  app: [200, 404, 500],
+  edge: [
+    200, 201, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409, 410, 413, 422, 429, 500, 501, 502,
+    503, 504,
+  ],
+  app: [200, 201, 204, 302, 403, 404, 500, 502, 503],
 };

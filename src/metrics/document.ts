@@ -58,6 +58,7 @@ Eight scrapes may run at once; one more gets a 503.
 | \`instance\` | the instance; not on \`fly_edge_*\`, \`fly_slot_*\` and \`fly_volume_*\` |
 | \`proxy_id\` | the slot that counted, or that is told about: \`blue\` or \`green\`; on \`fly_edge_*\`, \`fly_app_*\` and \`fly_slot_*\` |
 | \`org\` | in the storage tier: the organization |
+| \`status\` | of a response: the number, when it is registered with IANA; else its class, \`2xx\`, \`3xx\`, \`4xx\` or \`5xx\`, and \`other\` beyond: an app that answers any number has at most 65 values, and \`status=~"5.."\` finds its class too. The access log has the number |
 
 Nothing that a stranger sends becomes a label. A series of \`app=""\` belongs to no organization: it is on the whole page,
 and on that of an organization with \`operator = true\`.

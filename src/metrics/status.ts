@@ -2,9 +2,10 @@
 
 import { bornStatuses, M } from './catalogue.ts';
 import type { Recorder } from './recorder.ts';
+import { statusLabel } from './status-label.ts';
 
 const firstStatus = 100;
-/** A status has three digits (RFC 9112 4), even where nobody defined it: 100 to 999. */
+/** A status has three digits (RFC 9112 4), even where nobody defined it: 100 to 999. Those of one label share a series. */
 const statuses = 900;
 const unresolved = -1;
 
@@ -46,7 +47,7 @@ export class StatusSeries {
   }
 
   #resolve(indexes: Int32Array, metric: number, status: number): number {
-    const index = this.#recorder.series(metric, [...this.#labels, String(status)]);
+    const index = this.#recorder.series(metric, [...this.#labels, statusLabel(status)]);
     indexes[status - firstStatus] = index;
     return index;
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Edge } from '../helpers/edge.ts';
+import { sum } from '../helpers/exposition.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request, requestIdPattern } from '../helpers/messages.ts';
 import { rawClient } from '../helpers/raw.ts';
@@ -138,4 +139,28 @@ test('whatever a stranger sends, no line of either log is longer than a write th
   await line(id);
   await until(() => edge.log.some(({ request }) => request === id), 'the error line');
   for (const entry of [...edge.accessLog, ...edge.log]) expect(JSON.stringify(entry).length).toBeLessThan(4096);
+});
+
+test('a status that nobody registered has its class as label, and its number to the client and here', async () => {
+  const client = await rawClient(edge.port());
+  const statuses = [299, 399, 499, 599, 799, 999];
+  for (const status of statuses) {
+    client.send(request('GET', '/'));
+    const peer = await instance.accept();
+    await peer.through('\r\n\r\n');
+    peer.send(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    const answered = await client.response();
+    expect(answered.status).toBe(status);
+    expect(await line(answered.fields['fly-request-id']!)).toMatchObject({ status });
+  }
+  const page = await edge.scrape();
+  for (const scope of ['edge', 'app']) {
+    const counts = (status: string) => ({
+      begun: sum(page, `fly_${scope}_http_responses_count`, { app: 'demo', status }),
+      ended: sum(page, `fly_${scope}_http_response_time_seconds_count`, { app: 'demo', status }),
+    });
+    for (const name of ['2xx', '3xx', '4xx', '5xx']) expect(counts(name)).toEqual({ begun: 1, ended: 1 });
+    expect(counts('other')).toEqual({ begun: 2, ended: 2 });
+    for (const status of statuses) expect(counts(String(status))).toEqual({ begun: 0, ended: 0 });
+  }
 });

@@ -362,10 +362,11 @@ function by(page: Page, name: string, ...labels: string[]): Record<string, numbe
 const flat = <T>(entries: Iterable<[string, T]>, value: (of: T) => number): Record<string, number> =>
   Object.fromEntries([...entries].map(([key, of]) => [key, value(of)] as const).filter(([, count]) => count !== 0));
 
+/** By status as the label has it: 599 is the one here that nobody registered. */
 const byStatus = (entries: Iterable<[string, Record<string, number>]>): Record<string, number> =>
   Object.fromEntries(
     [...entries].flatMap(([key, statuses]) =>
-      Object.entries(statuses).map(([status, count]) => [`${key} ${status}`, count]),
+      Object.entries(statuses).map(([status, count]) => [`${key} ${status === '599' ? '5xx' : status}`, count]),
     ),
   );
 

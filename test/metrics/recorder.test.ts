@@ -84,13 +84,12 @@ test('the usual statuses are born, others come with their first response', () =>
   const recorder = new Recorder(bounds);
   const series = new StatusSeries(recorder, 'app', ['a', 'i']);
   const born = recorder.collect()!.definitions;
-  expect(born.map(({ metric, labels }) => [metric, labels])).toEqual([
-    [M.appHttpResponses, ['a', 'i', '200']],
-    [M.appHttpResponses, ['a', 'i', '404']],
-    [M.appHttpResponses, ['a', 'i', '500']],
-  ]);
-  expect(series.responses(404)).toBe(born[1].index);
-  for (const status of [100, 418, 599, 999]) {
+  const statuses = [200, 201, 204, 302, 403, 404, 500, 502, 503];
+  expect(born.map(({ metric, labels }) => [metric, labels])).toEqual(
+    statuses.map((status) => [M.appHttpResponses, ['a', 'i', `${status}`]]),
+  );
+  expect(series.responses(404)).toBe(born[5]!.index);
+  for (const status of [101, 418, 451, 511]) {
     expect(series.responses(status)).toBe(recorder.series(M.appHttpResponses, ['a', 'i', `${status}`]));
     expect(series.responses(status)).toBe(series.responses(status));
     expect(series.time(status)).toBe(recorder.series(M.appHttpResponseTime, ['a', 'i', `${status}`]));
@@ -98,9 +97,42 @@ test('the usual statuses are born, others come with their first response', () =>
   }
 });
 
+test('statuses that nobody registered are counted by class, and every one is counted', () => {
+  const recorder = new Recorder(bounds);
+  const series = new StatusSeries(recorder, 'app', ['a', 'i']);
+  const registered = 60;
+  const classes = ['2xx', '3xx', '4xx', '5xx', 'other'];
+  recorder.collect();
+  for (let status = 200; status <= 999; status++) {
+    recorder.inc(series.responses(status));
+    recorder.observe(series.time(status), 0.5);
+  }
+  const { definitions } = recorder.collect()!;
+  const label = ({ labels }: { labels: readonly string[] }) => labels[2]!;
+  const times = definitions.filter(({ metric }) => metric === M.appHttpResponseTime).map(label);
+  // All but 101 and 100, 102, 103, 104.
+  expect(times).toHaveLength(registered - 1 + classes.length);
+  expect(times.filter((name) => !/^\d{3}$/.test(name)).sort()).toEqual(classes);
+  for (const [status, name] of [
+    [209, '2xx'],
+    [299, '2xx'],
+    [309, '3xx'],
+    [419, '4xx'],
+    [499, '4xx'],
+    [509, '5xx'],
+    [599, '5xx'],
+    [600, 'other'],
+    [999, 'other'],
+  ] as const)
+    expect(series.responses(status)).toBe(recorder.series(M.appHttpResponses, ['a', 'i', name]));
+});
+
 test('an edge has more statuses from birth', () => {
   const recorder = new Recorder(bounds);
   new StatusSeries(recorder, 'edge', ['a']);
   const statuses = recorder.collect()!.definitions.map(({ labels }) => Number(labels[1]));
-  expect(statuses).toEqual([200, 204, 301, 304, 400, 404, 408, 429, 500, 502, 503, 504]);
+  expect(statuses).toEqual([
+    200, 201, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409, 410, 413, 422, 429, 500, 501, 502,
+    503, 504,
+  ]);
 });
