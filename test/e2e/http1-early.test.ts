@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Edge, service } from '../helpers/edge.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, post, request } from '../helpers/messages.ts';
@@ -14,7 +14,12 @@ let client: RawSocket;
 beforeAll(async () => {
   instance = await RawInstance.start();
   const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }], limits: { body_size: 10_000_000 } });
+  const secure = { port: 443, handlers: ['tls', 'http'], more: 'tls_options = { default_self_signed = true }' };
+  edge = await Edge.start({
+    apps: [{ name: 'demo', fly: service() + service(secure), instances }],
+    ports: [80, 443],
+    limits: { body_size: 40_000_000 },
+  });
 });
 afterAll(async () => {
   await edge.stop();
@@ -25,6 +30,9 @@ beforeEach(async () => {
   client = await rawClient(edge.port());
 });
 
+const coding = 'Transfer-Encoding: chunked\r\n';
+/** More than all kernels on the way take: it is not through when the answer comes. */
+const body = Buffer.alloc(30_000_000);
 const upload = (length: number) => request('POST', '/', `Content-Length: ${length}\r\n`);
 
 test('an early refusal reaches the client whole, although it goes on sending', async () => {
@@ -61,7 +69,7 @@ test('a refusal that is followed by RST, while the upload is being written, is h
   const statuses: number[] = [];
   for (let i = 0; i < rounds; i++) {
     const uploader = await rawClient(edge.port());
-    uploader.send(upload(9_000_000)).send(Buffer.alloc(9_000_000));
+    uploader.send(upload(body.length)).send(body);
     const peer = await instance.accept();
     await peer.head();
     // What has come and was not read makes the kernel send RST instead of FIN.
@@ -72,6 +80,46 @@ test('a refusal that is followed by RST, while the upload is being written, is h
   }
   expect(statuses).toEqual(Array.from({ length: rounds }, () => 413));
   await watch.moved({ 'edge 413': rounds, 'app 413': rounds });
+});
+
+describe.each(['plain', 'TLS'])('over %s, a refusal that RST follows while the upload is being written', (over) => {
+  test.each([
+    ['without a length, which the connection ends', 'HTTP/1.1 413 Content Too Large\r\n\r\nno', 'no'],
+    ['of HTTP/1.0', 'HTTP/1.0 401 Unauthorized\r\n\r\nno', 'no'],
+    ['that is cut off', 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\nno', 'no'],
+    ['that is cut off between chunks', `HTTP/1.1 413 Content Too Large\r\n${coding}\r\n2\r\nno\r\n`, '2\r\nno\r\n'],
+    ['after an interim answer', `HTTP/1.1 100 Continue\r\n\r\n${answer('no', '', '413 Content Too Large')}`, 'no'],
+  ])('%s, is heard each time', async (what, bytes, text) => {
+    const rounds = 5;
+    const watch = await edge.watch();
+    const heard: unknown[] = [];
+    for (let i = 0; i < rounds; i++) {
+      const uploader = await rawClient(
+        edge.port(over === 'TLS' ? 443 : 80),
+        over === 'TLS' ? { servername: 'demo.test' } : undefined,
+      );
+      uploader.send(upload(body.length)).send(body);
+      const peer = await instance.accept();
+      await peer.head();
+      peer.socket.pause();
+      peer.socket.write(bytes, () => peer.destroy());
+      let head = await uploader.head();
+      if (head.startsWith('HTTP/1.1 100')) head = await uploader.head();
+      // This answer has a length: when the edge has taken the whole upload before it, the connection stays.
+      if (what.includes('interim')) uploader.end();
+      const end = await uploader.peerEnd();
+      heard.push([/\d{3}/.exec(head.slice(9))![0], uploader.take(), end]);
+      uploader.end();
+    }
+    const status = /HTTP\/1\.\d (4\d\d)/.exec(bytes)![1]!;
+    expect(heard).toEqual(Array.from({ length: rounds }, () => [status, text, 'fin']));
+    await watch.moved({
+      [`edge ${status}`]: rounds,
+      [`app ${status}`]: rounds,
+      ...(what.includes('cut off') && { 'error instance_broke_off': rounds }),
+      ...(over === 'TLS' && { 'handshake TLSv1.3': rounds }),
+    });
+  });
 });
 
 test('a request and its answer stream at the same time, chunk for chunk', async () => {
@@ -108,7 +156,7 @@ test('an answer that outlasts the request it overlaps does not lose the next one
 
 test('a body over the limit is refused by its length, before the instance hears of it', async () => {
   const watch = await edge.watch();
-  client.send(upload(10_000_001));
+  client.send(upload(40_000_001));
   expect(await client.response()).toMatchObject({ status: 413, fields: { connection: 'close' } });
   client.end();
   expect(instance.open).toBe(0);
@@ -121,7 +169,7 @@ test('a chunked body over the limit is refused where it crosses it, and the inst
   const peer = await instance.accept();
   await peer.head();
   const size = 1_000_000;
-  for (let i = 0; i < 11; i++) client.send(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`);
+  for (let i = 0; i < 41; i++) client.send(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`);
   expect(await client.response()).toMatchObject({ status: 413, fields: { connection: 'close' } });
   await peer.peerEnd();
   expect(peer.text.endsWith('0\r\n\r\n')).toBe(false);

@@ -46,6 +46,8 @@ export class Answer {
   keepAfter = false;
   /** A stream of events, of which the next may come when it likes. */
   events = false;
+  /** It began before the client's body was through. */
+  early = false;
   readonly #partialHead = new HeadBuffer();
   /** The client cannot read chunks. */
   #dechunk = false;
@@ -67,6 +69,7 @@ export class Answer {
     this.heard = false;
     this.keepAfter = false;
     this.events = false;
+    this.early = false;
     this.#dechunk = false;
     this.#reusable = false;
   }
@@ -123,6 +126,7 @@ export class Answer {
     const framing = head.frame(method);
     this.#dechunk = mustDechunk(framing, minor);
     const onward = this.#dechunk ? Onward.payload : trailers ? Onward.trailers : Onward.chunks;
+    this.early = !this.#request.done;
     const { headSize } = this.#context.limits;
     this.body.begin(framing, head.contentLength, headSize, onward, head.connectionOptions, route!.responseDrops);
     const bodyEnd = this.body.push(buffer, start, end);
@@ -185,9 +189,14 @@ export class Answer {
     return false;
   }
 
+  /** Its framing tells that it broke off. Then its client, which still sends, gets what has come: RST would take it away. */
+  get showsBreak(): boolean {
+    return this.body.framing !== Framing.untilClose && !this.#dechunk;
+  }
+
   /** It ends in the middle. What ends with the connection looks complete after FIN: only RST tells. @param unread nobody takes what is queued. */
   breakOff(unread: boolean): void {
-    if (unread || this.body.framing === Framing.untilClose || this.#dechunk) this.#client.connection.reset();
+    if (unread || !this.showsBreak) this.#client.connection.reset();
     else this.#client.connection.destroy();
   }
 

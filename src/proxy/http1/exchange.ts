@@ -273,8 +273,12 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   }
 
   upstreamClosed(error: EdgeError | null, detail: string): void {
-    if (this.#state === State.responding) this.#fail(errors.brokeOff, detail);
-    else if (this.#state === State.connecting) this.#connectFailed(error ?? errors.connect, detail);
+    if (this.#state === State.responding) {
+      // An instance that answers early and closes leaves body bytes unread, which makes its FIN an RST; and what ends with the
+      // connection is complete however that ends (RFC 9112 8).
+      if (this.#answer.early && this.#answer.body.ended()) this.answerComplete(false);
+      else this.#fail(errors.brokeOff, detail);
+    } else if (this.#state === State.connecting) this.#connectFailed(error ?? errors.connect, detail);
     else this.#closedBeforeAnswer(error ?? errors.instanceClosed, detail);
   }
 
@@ -369,7 +373,9 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       return;
     }
     this.#report(error, detail);
-    this.#answer.breakOff(error === errors.slowReader || error === errors.idleTimeout);
+    if (error !== errors.brokeOff || this.request.done || !this.#answer.showsBreak) {
+      this.#answer.breakOff(error === errors.slowReader || error === errors.idleTimeout);
+    }
     this.#end(error);
   }
 
