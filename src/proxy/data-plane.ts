@@ -322,7 +322,8 @@ export class DataPlane implements Context {
 
   #cutAll(of: (connection: ClientConnection) => boolean): void {
     for (const connection of this.#clients) {
-      if (!of(connection)) continue;
+      // Closed in a later turn: a deadline at the same time may meet it again.
+      if (connection.gone || !of(connection)) continue;
       this.#cut++;
       connection.reset();
     }

@@ -143,6 +143,38 @@ test('requests are cut at drain_timeout; websockets and raw TCP go on until thei
   }
 });
 
+test.each([
+  ['max_draining', { drainTimeout: '10m', websocketDrainTimeout: '10m', slots: 'max_draining = 1' }],
+  ['deadlines that are the same', { drainTimeout: '100ms', websocketDrainTimeout: '100ms' }],
+])('each connection that %s cuts is counted once, whatever it carries', async (_, slots) => {
+  const edge = await Edge.start({
+    ...slots,
+    ports: [80, rawPort],
+    apps: [
+      { name: 'demo', instances: [{ id: 'aa', port: instance.port }] },
+      {
+        name: 'raw',
+        fly: service({ port: rawPort, handlers: [], type: 'connections' }),
+        instances: [{ id: 'bb', port: instance.port }],
+      },
+    ],
+  });
+  try {
+    const [websocket] = await tunnel(edge);
+    const [stream] = await raw(edge);
+    const waiting = await rawClient(edge.port());
+    waiting.send(get());
+    await (await instance.accept()).head();
+    for (let i = 0; i < 2; i++) await edge.restart();
+    for (const client of [websocket, stream, waiting]) expect(await client.peerEnd()).toBe('reset');
+    await edge.drained();
+    expect(await cuts(edge)).toBe(3);
+  } finally {
+    await instance.forget();
+    await edge.stop();
+  }
+});
+
 test('a tunnel that begins in the drain is cut too when its time is the shorter one', async () => {
   const edge = await Edge.start({
     drainTimeout: '3s',
