@@ -10,7 +10,7 @@ export function checkCommand(program: Command): void {
   withConfig(program.command('check'))
     .description('validate a configuration; all faults at once')
     .action(async ({ config }: { config: string }) => {
-      const plan = await readPlan(config);
+      const plan = await readPlan(config, { warn: true });
       if (plan === null) return void (process.exitCode = exitCode.usage);
       const faults = await portsInUse(plan, await ownPorts(plan));
       tell(faults);

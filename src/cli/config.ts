@@ -38,10 +38,13 @@ export const withConfig = (command: Command, { told = false } = {}): Command =>
     }
   });
 
-/** Reads a configuration and tells its faults and warnings on stderr; null when there are faults. */
-export async function readPlan(file: string): Promise<Plan | null> {
+/**
+ * Reads a configuration and tells its faults on stderr; null when there are any.
+ * @param warn tells its warnings too: for commands that put it to use. Whoever only asks for an edge has read them then.
+ */
+export async function readPlan(file: string, { warn = false } = {}): Promise<Plan | null> {
   const { plan, faults, warnings } = await loadPlan(file);
-  for (const warning of warnings) process.stderr.write(`${formatFault(warning)} (warning)\n`);
+  if (warn) for (const warning of warnings) process.stderr.write(`${formatFault(warning)} (warning)\n`);
   tell(faults);
   return plan;
 }
@@ -52,8 +55,8 @@ export function tell(faults: Fault[]): void {
 }
 
 /** Where the edge with this configuration is controlled; told on stderr and null when that cannot be known. */
-export async function controlPath(file: string): Promise<string | null> {
-  return (await readPlan(file))?.slots.control ?? null;
+export async function controlPath(file: string, options?: { warn: boolean }): Promise<string | null> {
+  return (await readPlan(file, options))?.slots.control ?? null;
 }
 
 /** Of a duration that is an option; null when it is none, or less than a second. */

@@ -8,7 +8,7 @@ export function restartCommand(program: Command): void {
   withConfig(program.command('restart'), { told: true })
     .description('serve with the configuration and the code that are on disk now; loses no connection')
     .action(async ({ config }: { config: string }) => {
-      const path = await controlPath(config);
+      const path = await controlPath(config, { warn: true });
       if (path === null) return void (process.exitCode = exitCode.usage);
       const response = await control(path, { command: 'restart', config: resolve(config) });
       if (!response.ok) {

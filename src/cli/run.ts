@@ -47,7 +47,7 @@ async function planOf(
   }
   if (config !== null) {
     const option = Object.entries({ listen, metrics, app }).find(([, value]) => value !== undefined)?.[0];
-    if (option === undefined) return readPlan(config);
+    if (option === undefined) return readPlan(config, { warn: true });
     complain(`--${option} goes with --to: leave it out, ${config} is what says that`);
     return null;
   }

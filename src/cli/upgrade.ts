@@ -12,7 +12,7 @@ export function upgradeCommand(program: Command): void {
   withConfig(program.command('upgrade'), { told: true })
     .description('as restart, and replace the supervisor too, by the version of this command')
     .action(async ({ config }: { config: string }) => {
-      const path = await controlPath(config);
+      const path = await controlPath(config, { warn: true });
       if (path === null) return void (process.exitCode = exitCode.usage);
       const program: [string, string] = [process.execPath, launcher];
       const response = await control(path, { command: 'upgrade', config: resolve(config), program });

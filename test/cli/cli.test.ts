@@ -65,6 +65,19 @@ describe('check', () => {
     });
   });
 
+  test('warnings belong to those that put a file to use; others only ask where its edge is', async () => {
+    const { file } = await config(3001, { fly: 'unknown_key = 1\n' });
+    const warned = async (...args: string[]) => (await run(...args, '--config', file)).stderr.includes('(warning)');
+    for (const command of ['check', 'restart', 'upgrade'])
+      expect([command, await warned(command)]).toEqual([command, true]);
+    for (const args of [['status'], ['status', '--json'], ['stop'], ['tokens', 'list'], ['scrape-config'], ['top']])
+      expect([args, await warned(...args)]).toEqual([args, false]);
+    const program = start(['run', '--config', file]);
+    await until(() => program.stderr.includes('unknown_key') && program.stderr.includes('(warning)'));
+    program.process.kill();
+    await program.ended;
+  });
+
   test('every fault has its place', async () => {
     const { file } = await config(3001, { edge: 'wrokers = 2\n[limits]\nhead_size = "big"\n' });
     const { code, stdout, stderr } = await run('check', '--config', file);
