@@ -16,6 +16,8 @@ import { freePort } from './free-port.ts';
 
 const instanceEntry = fileURLToPath(new URL(`./demo-instance${extname(import.meta.url)}`, import.meta.url));
 
+const irreplaceable = 'the demo is not upgraded: its instances and its storage end with it. Stop it, and start it anew';
+
 export function demoCommand(program: Command): void {
   program
     .command('demo')
@@ -30,7 +32,8 @@ export function demoCommand(program: Command): void {
       const agents = await startAgents(plan);
       const storage = await startStorage(plan);
       const { serve } = await import('./serve.ts');
-      process.exitCode = await serve(plan, null, (status) => announce(plan, status, storage, config.shown));
+      const announced = (status: Status) => announce(plan, status, storage, config.shown);
+      process.exitCode = await serve(plan, null, announced, { irreplaceable });
       await storage?.stop();
       await Promise.all(agents.map((agent) => agent.finish()));
       // They end with their channel.

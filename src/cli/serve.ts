@@ -5,7 +5,7 @@ import { eventLog, faultOf, flushLogs, reopenLogs } from '../log/log.ts';
 import { keepCompiled } from '../supervisor/compile-cache.ts';
 import { Predecessor } from '../supervisor/predecessor.ts';
 import type { Status } from '../supervisor/status.ts';
-import { Supervisor } from '../supervisor/supervisor.ts';
+import { Supervisor, type SupervisorOptions } from '../supervisor/supervisor.ts';
 import { notifySystemd } from '../supervisor/systemd.ts';
 import { complain, type ExitCode, exitCode } from './exit.ts';
 import { endings } from './signals.ts';
@@ -21,12 +21,13 @@ const sameSignal = 500;
  * @param config where the plan comes from; null when there is no file.
  * @param announce called once it serves.
  * @param predecessor the supervisor that it replaces.
+ * @param irreplaceable why no other may replace it; null when one may.
  */
 export async function serve(
   plan: Plan,
   config: string | null,
   announce: (status: Status) => void,
-  predecessor: Predecessor | null = null,
+  { predecessor = null, irreplaceable = null }: Pick<SupervisorOptions, 'predecessor' | 'irreplaceable'> = {},
 ): Promise<ExitCode> {
   const unwritable = plan.log.file === null ? null : faultOf(plan.log.file);
   if (unwritable !== null) {
@@ -36,7 +37,8 @@ export async function serve(
   const log = eventLog({ process: 'supervisor' }, plan.log.file);
   const load = async (file: string | null) =>
     file === null ? { plan, faults: [], warnings: [] } : await loadApart(file);
-  const supervisor = new Supervisor(plan, { log, load, config: config === null ? null : resolve(config), predecessor });
+  const from = config === null ? null : resolve(config);
+  const supervisor = new Supervisor(plan, { log, load, config: from, predecessor, irreplaceable });
   let signalled = Number.POSITIVE_INFINITY;
   let hurried = false;
   for (const signal of endings) {

@@ -33,7 +33,7 @@ async function succeed(config: string): Promise<ExitCode> {
   const { serve } = await import('./serve.ts');
   const predecessor = await Predecessor.meet(slowestStart(plan));
   if (typeof predecessor === 'string') return refuse(predecessor);
-  return serve(plan, config, () => {}, predecessor);
+  return serve(plan, config, () => {}, { predecessor });
 }
 
 /** Node tells the place of a syntax error in the first line of the stack alone. */

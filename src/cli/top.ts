@@ -1,8 +1,11 @@
+import { access, constants } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { formatAddress } from '../config/address.ts';
+import { type Address, formatAddress } from '../config/address.ts';
+import type { Plan } from '../config/plan.ts';
 import { reachable } from '../metrics/scrape-config.ts';
 import { LiveStore } from '../page/model/live-store.ts';
+import { control } from '../supervisor/control.ts';
 import { frame, type Line } from '../top/frame.ts';
 import { poll } from '../top/poll.ts';
 import { Screen, styled } from '../top/screen.ts';
@@ -23,20 +26,41 @@ export function topCommand(program: Command): void {
       const seconds = wholeSeconds(interval);
       if (seconds === null) complain('--interval: write "2s", at least a second');
       if (plan === null || seconds === null) return void (process.exitCode = exitCode.usage);
-      const url = `http://${formatAddress(reachable(plan.metrics))}/metrics`;
-      if (once || !process.stdout.isTTY) process.exitCode = await print(url, seconds);
-      else await show(url, seconds);
+      if (once || !process.stdout.isTTY) process.exitCode = await print(plan, seconds);
+      else await show(plan, seconds);
     });
 }
 
+/** Reads the page of this configuration's edge into the store. @returns where it is, or why it could not be read. */
+async function look(plan: Plan, store: LiveStore): Promise<{ url: string } | { fault: string }> {
+  const address = await metricsOf(plan);
+  if (typeof address === 'string') return { fault: address };
+  const url = `http://${formatAddress(reachable(address))}/metrics`;
+  const fault = await poll(url, store);
+  return fault === null ? { url } : { fault: `the edge does not answer: ${fault}` };
+}
+
+/**
+ * Where the edge says that its series are: the file may have changed since it was read, and another edge may have its place.
+ * Who may not ask, since the control socket is another user's, takes the file's word.
+ */
+async function metricsOf(plan: Plan): Promise<Address | string> {
+  const path = plan.slots.control!;
+  if (await access(path, constants.W_OK).catch(({ code }) => code === 'EACCES')) return plan.metrics;
+  const response = await control(path, { command: 'status' });
+  if (!response.ok) return response.reason;
+  const { address: host, port } = response.status.metrics;
+  return { host, port };
+}
+
 /** A rate takes two pages. */
-async function print(url: string, seconds: number): Promise<number> {
+async function print(plan: Plan, seconds: number): Promise<number> {
   const store = new LiveStore(pages);
   for (let page = 0; page < 2; page++) {
     if (page > 0) await setTimeout(seconds * 1000);
-    const fault = await poll(url, store);
-    if (fault === null) continue;
-    complain(`the edge does not answer: ${fault}`);
+    const looked = await look(plan, store);
+    if ('url' in looked) continue;
+    complain(looked.fault);
     return exitCode.failed;
   }
   for (const line of frame(store, Number.POSITIVE_INFINITY)) process.stdout.write(`${styled(line, process.stdout)}\n`);
@@ -44,7 +68,7 @@ async function print(url: string, seconds: number): Promise<number> {
 }
 
 /** Until q or Ctrl-C. */
-async function show(url: string, seconds: number): Promise<void> {
+async function show(plan: Plan, seconds: number): Promise<void> {
   const store = new LiveStore(pages);
   const screen = new Screen(process.stdout);
   const quit = new AbortController();
@@ -54,14 +78,14 @@ async function show(url: string, seconds: number): Promise<void> {
   };
   process.stdin.setRawMode?.(true).on('data', keys);
   for (const signal of [...endings, 'SIGHUP'] as const) process.once(signal, () => quit.abort());
-  let fault: string | null = null;
-  const draw = () => screen.draw([top(url, fault), ...frame(store, screen.rows - 1)]);
+  let looked = await look(plan, store);
+  const draw = () => screen.draw([top(looked), ...frame(store, screen.rows - 1)]);
   process.stdout.on('resize', draw);
   try {
     while (!quit.signal.aborted) {
-      fault = await poll(url, store);
       draw();
       await setTimeout(seconds * 1000, null, { signal: quit.signal }).catch(() => {});
+      looked = await look(plan, store);
     }
   } finally {
     process.stdout.off('resize', draw);
@@ -70,8 +94,8 @@ async function show(url: string, seconds: number): Promise<void> {
   }
 }
 
-function top(url: string, fault: string | null): Line {
+function top(looked: { url: string } | { fault: string }): Line {
   const time = new Date().toLocaleTimeString('en-GB');
-  if (fault !== null) return { text: `${time}  the edge does not answer: ${fault}`, style: 'bad' };
-  return { text: `${time}  ${url}  q quits`, style: 'quiet' };
+  if ('fault' in looked) return { text: `${time}  ${looked.fault}`, style: 'bad' };
+  return { text: `${time}  ${looked.url}  q quits`, style: 'quiet' };
 }

@@ -22,6 +22,8 @@ export interface HandoverParts {
   scrape: ScrapeEndpoint;
   commands: CommandSocket;
   configuration: Configuration;
+  /** Why no other may replace this one; null when one may. */
+  irreplaceable: string | null;
   /** Called once the successor leads: this supervisor is to drain, and to leave after `finish`. */
   leave: () => void;
 }
@@ -46,8 +48,9 @@ export class Handover {
 
   /** While a slot serves. @param program a Node binary and a main file. @param config for it; null: there is none. */
   async begin(program: [node: string, main: string], config: string | null): Promise<Upgraded> {
-    const { log, slots } = this.#parts;
+    const { log, slots, irreplaceable } = this.#parts;
     const colour = other(slots.serving!.colour);
+    if (irreplaceable !== null) return slots.failed(colour, 'refused', irreplaceable);
     if (config === null) return slots.failed(colour, 'refused', 'an edge without a configuration file is not upgraded');
     if (process.pid === 1) {
       const fault = 'the supervisor cannot be replaced: its end, as process 1, would end the container';
@@ -59,7 +62,7 @@ export class Handover {
     const serving = await this.#succeed(successor).catch(internalFault);
     if (typeof serving !== 'string') {
       this.#follow();
-      log.info({ pid: serving.pid }, 'another supervisor has taken over');
+      log.info({ successor: serving.pid }, 'another supervisor has taken over');
       return serving;
     }
     await successor.kill();

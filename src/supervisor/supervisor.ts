@@ -31,6 +31,8 @@ export interface SupervisorOptions {
   load?: Load;
   /** The supervisor that this one replaces. */
   predecessor?: Predecessor | null;
+  /** Why no other may replace this one; null when one may. */
+  irreplaceable?: string | null;
   /** File that a worker runs; the data path unless a test says otherwise. */
   workerEntry?: string;
 }
@@ -57,7 +59,7 @@ export class Supervisor implements Commands {
   #stopped: Promise<number> | null = null;
 
   constructor(plan: Plan, options: SupervisorOptions) {
-    const { log, config = null, load, predecessor = null, workerEntry = defaultEntry } = options;
+    const { log, config = null, load, predecessor = null, irreplaceable = null, workerEntry = defaultEntry } = options;
     this.ended = this.#end.promise;
     this.#predecessor = predecessor;
     const configuration = new Configuration(plan, config, load, predecessor?.begin.orgOf);
@@ -78,7 +80,11 @@ export class Supervisor implements Commands {
     });
     const commands = new CommandSocket(plan.slots.control, this);
     this.#parts = { log, hub, store, sockets, slots, scrape, commands, configuration };
-    this.#handover = new Handover({ ...this.#parts, leave: () => void (this.#stopped ??= this.#drainAll(true)) });
+    this.#handover = new Handover({
+      ...this.#parts,
+      irreplaceable,
+      leave: () => void (this.#stopped ??= this.#drainAll(true)),
+    });
     slots.onEnded = () => this.#handover.tellSlots();
   }
 

@@ -7,7 +7,7 @@ import net from 'node:net';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { until } from '../supervisor/helpers.ts';
-import { bin, start } from './helpers.ts';
+import { bin, run, start } from './helpers.ts';
 
 // Each test starts several processes.
 vi.setConfig({ testTimeout: 60_000 });
@@ -37,6 +37,10 @@ test('the demo: what it prints can be opened', async () => {
     await asks(program.stdout, base);
     await tellsInstances(program.stdout);
   } else expect(program.stdout).toContain('apt-get install victoria-metrics');
+  // The README's next lines, beside it: who leads it is not replaced, since its instances and storage would go.
+  const upgraded = await run('upgrade', '--config', 'config/edge.toml');
+  expect(upgraded).toMatchObject({ code: 1, stderr: expect.stringContaining('the demo is not upgraded') });
+  expect(bodies).toContain(await (await fetch(base)).text());
   program.process.kill('SIGINT');
   expect((await program.ended).code).toBe(0);
 });

@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import { freePorts } from '../../load/processes.ts';
 import { control } from '../../src/supervisor/control.ts';
 import type { Status } from '../../src/supervisor/status.ts';
+import { logLine } from '../helpers/log-line.ts';
 import { until } from '../supervisor/helpers.ts';
 
 export const bin = fileURLToPath(new URL('../../bin/fly-edge.js', import.meta.url));
@@ -34,7 +35,10 @@ export function start(args: string[], node = process.execPath, program = bin): P
   const text = { stdout: '', stderr: '' };
   child.stdout!.setEncoding('utf8').on('data', (data) => (text.stdout += data));
   child.stderr!.setEncoding('utf8').on('data', (data) => (text.stderr += data));
-  const ended = once(child, 'close').then(([code]) => ({ code, ...text }));
+  const ended = once(child, 'close').then(([code]) => {
+    for (const line of text.stderr.split('\n')) if (/^\{.*\}$/.test(line)) logLine(line);
+    return { code, ...text };
+  });
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await ended;

@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Edge, edgeProgram, service } from '../helpers/edge.ts';
 import { HttpInstance } from '../helpers/instances.ts';
 import { until } from '../helpers/until.ts';
@@ -31,6 +34,30 @@ test('what is open and in flight, as an edge tells it', async () => {
     expect(stdout).not.toContain('\x1b');
     for (const answer of held) answer();
     for (const socket of sockets) socket.destroy();
+  } finally {
+    await edge.stop();
+    await instance.stop();
+  }
+});
+
+test('of another edge: never the numbers of one that has its address; after a change of address, those of its own', async () => {
+  const instance = await HttpInstance.start();
+  const apps = [{ name: 'shop', instances: [{ id: 'aa01', port: instance.port }] }];
+  const edge = await Edge.start({ apps });
+  try {
+    // The same address for metrics, another control socket.
+    const other = join(mkdtempSync(join(tmpdir(), 'fly-edge-top-')), 'edge.toml');
+    onTestFinished(() => rmSync(dirname(other), { recursive: true }));
+    cpSync(join(dirname(edge.file), 'shop.toml'), join(dirname(other), 'shop.toml'));
+    writeFileSync(other, readFileSync(edge.file));
+    const looked = await run('top', '--config', other, '--once', '--interval', '1s');
+    expect(looked).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('no edge is running') });
+    // What the file says now is not what the edge was started with.
+    const text = readFileSync(edge.file, 'utf8');
+    writeFileSync(edge.file, text.replace(/(\[metrics\]\nlisten = "127.0.0.1:)\d+/, '$11'));
+    const changed = await run('top', '--config', edge.file, '--once', '--interval', '1s');
+    expect(changed).toMatchObject({ code: 0, stdout: expect.stringContaining('shop'), stderr: '' });
+    writeFileSync(edge.file, text);
   } finally {
     await edge.stop();
     await instance.stop();
@@ -96,7 +123,7 @@ test('an edge that does not answer is told, with exit code 1', async () => {
   try {
     const { code, stderr } = await run('top', '--config', edge.file);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^fly-edge: the edge does not answer: http:.*ECONNREFUSED.*\n$/);
+    expect(stderr).toMatch(/^fly-edge: no edge is running \(control socket .*edge\.sock\)\n$/);
   } finally {
     await instance.stop();
   }

@@ -10,6 +10,7 @@ import { freePorts, ready, start, stop } from '../../load/processes.ts';
 import { control } from '../../src/supervisor/control.ts';
 import type { Status } from '../../src/supervisor/status.ts';
 import { fallen, gauges, type Page, parseExposition } from './exposition.ts';
+import { logLine } from './log-line.ts';
 import { until } from './until.ts';
 import { Watch } from './watch.ts';
 
@@ -250,7 +251,7 @@ class Lines {
   add(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop()!;
-    for (const line of lines) if (line.startsWith('{')) this.parsed.push(JSON.parse(line));
+    for (const line of lines) if (line.startsWith('{')) this.parsed.push(logLine(line));
   }
 }
 
