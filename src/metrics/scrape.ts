@@ -18,6 +18,8 @@ export interface ScrapeOptions {
   scopeOf: (org: string) => PageScope | undefined;
   /** Names that the server is asked by, besides addresses and the machine's own. */
   hosts: () => readonly string[];
+  /** Where to write one more, as an operator knows the place. */
+  hostsKey?: string;
   /** Whether a slot serves. */
   serving: () => boolean;
   /** Has the workers report; ends in time, whether all did or not. */
@@ -49,8 +51,8 @@ export function createScrapeServer(options: ScrapeOptions): Server {
     '/healthz': (_request, response) =>
       options.serving() ? line(response, 200, 'ok') : line(response, 503, 'no slot'),
   };
-  const { hosts } = options;
-  const known = { hosts, key: 'hosts in [metrics] of edge.toml' };
+  const { hosts, hostsKey: key = 'hosts in [metrics] of edge.toml' } = options;
+  const known = { hosts, key };
   return createScraperServer(maxConnections, known, async (request, response) => {
     try {
       if (options.forward?.(request, response) || options.page(request, response)) return;

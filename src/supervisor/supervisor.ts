@@ -74,6 +74,8 @@ export class Supervisor implements Commands {
       volumes: new Volumes({ log, machine, volumes: () => configuration.plan.volumes ?? [] }),
       scopeOf: (org) => configuration.scopeOf(org),
       hosts: () => configuration.plan.metrics.hosts,
+      // `run --to` has no file.
+      ...(config === null && { hostsKey: 'hosts in [metrics] of an edge.toml, and run with --config' }),
       serving: () => slots.serving?.state === 'accepting',
       beforeScrape: () => hub.flush(),
       discover: (self) => discover(configuration.plan, self ?? formatAddress(this.#metricsAddress)),

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -293,13 +294,16 @@ describe('run', () => {
     expect(Date.parse(lines[0].time)).not.toBeNaN();
   });
 
-  test('--to needs no file', async () => {
-    const [to, port] = [await instance(), await freePort()];
-    const program = start(['run', '--to', `127.0.0.1:${to}`, '--listen', `127.0.0.1:${port}`, '--app', 'quick']);
+  test('--to needs no file, and speaks of none', async () => {
+    const [to, port, metrics] = [await instance(), await freePort(), await freePort()];
+    const listen = ['--listen', `127.0.0.1:${port}`, '--metrics', `127.0.0.1:${metrics}`];
+    const program = start(['run', '--to', `127.0.0.1:${to}`, ...listen, '--app', 'quick']);
     await until(() => program.stderr.includes('the slot serves') || program.process.exitCode !== null);
-    // Its metrics are on a fixed port, which another edge on this machine may have.
-    if (program.process.exitCode === null) expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
-    else expect(program.stderr).toContain('is in use by another process');
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    const asked = http.get({ port: metrics, path: '/metrics', headers: { host: 'foreign.test' } });
+    const [response] = (await once(asked, 'response')) as [http.IncomingMessage];
+    expect(response.statusCode).toBe(421);
+    expect(await text(response)).toContain('into hosts in [metrics] of an edge.toml, and run with --config');
   });
 });
 
