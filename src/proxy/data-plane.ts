@@ -7,6 +7,7 @@ import type { Ejection } from '../supervisor/messages.ts';
 import { Service } from './balancing/service.ts';
 import { sweepInterval } from './clock.ts';
 import type { Context } from './context.ts';
+import { mostForClients } from './descriptors.ts';
 import { errors } from './errors.ts';
 import type { ProxyHost } from './host.ts';
 import { ClientConnection, type Protocol } from './listener/client-connection.ts';
@@ -160,17 +161,20 @@ export class DataPlane implements Context {
   accept(): void {
     for (const { listener, handle } of this.#handles) {
       handle.onconnection = (error, client) => {
-        if (error !== 0) this.#acceptFailed(error);
-        else this.#accepted(listener, client);
+        if (error !== 0) this.#acceptFailed(String(error));
+        else if (client.fd >= mostForClients) {
+          client.reset();
+          this.#acceptFailed('EMFILE');
+        } else this.#accepted(listener, client);
       };
       const error = handle.listen(backlog);
       if (error !== 0) throw new Error(`${listener.plan.key}: cannot listen (${error})`);
     }
   }
 
-  #acceptFailed(error: number): void {
+  #acceptFailed(reason: string): void {
     this.unnamed.failed(errors.accept);
-    this.host.error(errors.accept, '', '', '', String(error));
+    this.host.error(errors.accept, '', '', '', reason);
   }
 
   #accepted(listener: Listener, handle: TcpHandle): void {

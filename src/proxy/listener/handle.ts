@@ -16,6 +16,7 @@ export interface TcpHandle {
   onconnection: ((error: number, client: TcpHandle) => void) | null;
   listen(backlog: number): number;
   close(callback?: () => void): void;
+  reset(callback?: () => void): number;
   getpeername(out: { address?: string; port?: number; family?: string }): number;
   getsockname(out: { address?: string; port?: number; family?: string }): number;
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Name } from '../../resolver/name.ts';
 import { clock, sweepInterval } from '../clock.ts';
+import { mostForInstances } from '../descriptors.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
 import type { Sweep, Swept } from '../sweep.ts';
@@ -81,6 +82,8 @@ export class UpstreamConnection implements SocketOwner, Swept {
       if (name === null) socket.connect(port, host);
       else this.#connectByName(socket, name);
     }
+    const { tcpHandle } = socket;
+    if (tcpHandle !== null && tcpHandle.fd >= mostForInstances) socket.destroy(outOfDescriptors());
     return socket;
   }
 
@@ -239,6 +242,8 @@ function onAttempt(this: TcpSocket, address: string): void {
 function onAttemptFailed(this: TcpSocket, address: string): void {
   (this.owner as UpstreamConnection).upstream.name!.avoid(address);
 }
+
+const outOfDescriptors = (): Error => Object.assign(new Error('no descriptor is left'), { code: 'EMFILE' });
 
 const exhaustion = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 
