@@ -5,9 +5,10 @@ import { formatAddress, isLoopback } from '../config/address.ts';
 import { type ServedPlan, servedPlan } from '../config/gateway-plan.ts';
 import { accessFault } from '../gateway/engine-access.ts';
 import type { Follower as GatewayFollower } from '../gateway/follower.ts';
-import { eventLog, flushLogs } from '../log/log.ts';
+import { eventLog } from '../log/log.ts';
 import { readPlan, wholeSeconds, withConfig } from './config.ts';
 import { complain, exitCode } from './exit.ts';
+import { lastLines } from './last-lines.ts';
 import { endings } from './signals.ts';
 
 interface Options {
@@ -73,6 +74,6 @@ async function serve(plan: ServedPlan, flags: string[], options: Options): Promi
   await signalled;
   follower.close();
   await running.stop();
-  flushLogs();
+  await lastLines();
   return exitCode.done;
 }

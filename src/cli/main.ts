@@ -1,4 +1,5 @@
 import './signals.ts';
+import './output.ts';
 import { Command, CommanderError } from 'commander';
 import { version } from '../supervisor/version.ts';
 import { agentCommand } from './agent.ts';
@@ -25,4 +26,6 @@ try {
     process.exitCode = exitCode.failed;
   }
 }
+// Whether what was said could be written is known a turn later.
+await new Promise(setImmediate);
 process.exit();

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { loadApart } from '../config/load-apart.ts';
 import type { Plan } from '../config/plan.ts';
-import { eventLog, faultOf, flushLogs, reopenLogs } from '../log/log.ts';
+import { eventLog, faultOf, reopenLogs } from '../log/log.ts';
 import { keepCompiled } from '../supervisor/compile-cache.ts';
 import { Predecessor } from '../supervisor/predecessor.ts';
 import type { Status } from '../supervisor/status.ts';
 import { Supervisor, type SupervisorOptions } from '../supervisor/supervisor.ts';
 import { notifySystemd } from '../supervisor/systemd.ts';
 import { complain, type ExitCode, exitCode } from './exit.ts';
+import { lastLines } from './last-lines.ts';
 import { endings } from './signals.ts';
 
 /**
@@ -77,6 +78,6 @@ export async function serve(
   keepCompiled();
   if (!stopping) announce(supervisor.status);
   await supervisor.ended;
-  flushLogs();
+  await lastLines();
   return hurried ? exitCode.failed : exitCode.done;
 }

@@ -3,7 +3,8 @@
  * that a slow reader never stops the data path, and bounded: beyond the limit lines are dropped rather than kept.
  */
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
 export type Log = Logger;
@@ -18,14 +19,30 @@ const atomicWrite = 4096;
 /** Access log lines are gathered up to this size, which leaves room for one more. */
 const gathered = 3072;
 
-type Destination = ReturnType<typeof pino.destination>;
+/** Milliseconds that the last lines of a process may take. */
+const longestFlush = 1_000;
+
+interface Destination {
+  readonly stream: ReturnType<typeof pino.destination>;
+  readonly file: boolean;
+  /** It may wait in `gathered` although there was a drain. */
+  readonly gathers: boolean;
+  /** A write may block its thread, which an exit waits for. */
+  readonly blocks: boolean;
+  /** Something was written since it last was empty. */
+  dirty: boolean;
+  /** How often the writes had come to an end. */
+  drains: number;
+  /** The last try failed: the disk is full, the terminal or the reader gone. */
+  failed: boolean;
+}
 const destinations: Destination[] = [];
-const files: Destination[] = [];
 
 function destination(to: 1 | 2 | string, gather: number): DestinationStream {
+  const fd = to === 2 ? unblocked(to) : to;
   const stream = pino.destination({
     // A file is appended to: whoever rotates it may truncate it, and several processes write it.
-    dest: to,
+    dest: fd,
     append: true,
     sync: false,
     minLength: gather,
@@ -34,11 +51,27 @@ function destination(to: 1 | 2 | string, gather: number): DestinationStream {
     // What was gathered is written at least once a second.
     ...(gather > 0 ? { periodicFlush: 1000 } : {}),
   });
-  // A full disk or a closed pipe must not end the edge.
-  stream.on('error', () => {});
+  const self: Destination = {
+    stream,
+    file: typeof to === 'string',
+    gathers: gather > 0,
+    blocks: fd === to,
+    dirty: false,
+    drains: 0,
+    failed: false,
+  };
+  // pino calls it after a fatal line and at the exit. It tries for ever where nothing can be written: `flushLogs` does not.
+  stream.flushSync = () => {};
+  // A full disk or a closed pipe must not end the edge. What waits is tried again with the next line.
+  stream.on('error', () => {
+    self.failed = true;
+  });
   let dropped = 0;
   stream.on('drop', () => dropped++);
   stream.on('drain', () => {
+    self.drains++;
+    self.dirty &&= self.gathers;
+    self.failed = false;
     if (dropped === 0) return;
     const line = {
       level: 'warn',
@@ -50,9 +83,31 @@ function destination(to: 1 | 2 | string, gather: number): DestinationStream {
     dropped = 0;
     stream.write(`${JSON.stringify(line)}\n`);
   });
-  destinations.push(stream);
-  if (typeof to === 'string') files.push(stream);
-  return stream;
+  destinations.push(self);
+  return {
+    write(line) {
+      self.dirty = true;
+      stream.write(line);
+    },
+  };
+}
+
+/**
+ * A pipe or a terminal opened anew, so that writing never blocks a thread, which an exit would wait for. The flag belongs to
+ * the description that open() makes, and other processes' is as it was.
+ */
+function unblocked(fd: number): number {
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFIFO() && !found.isCharacterDevice()) return fd;
+    return openSync(
+      `/proc/self/fd/${fd}`,
+      constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
+  } catch {
+    // A socket, another user's terminal, or no /proc.
+    return fd;
+  }
 }
 
 const options = {
@@ -72,7 +127,7 @@ export function accessLog(file: string | null = null): Log {
 
 /** After a file was moved: writes on into a new one of its name. */
 export function reopenLogs(): void {
-  for (const stream of files) stream.reopen();
+  for (const { stream, file } of destinations) if (file) stream.reopen();
 }
 
 /** Why lines can't be appended to a file; null when they can. */
@@ -85,13 +140,20 @@ export function faultOf(file: string): string | null {
   }
 }
 
-/** Writes what waits, before an exit. */
-export function flushLogs(): void {
-  for (const stream of destinations) {
-    try {
-      stream.flushSync();
-    } catch {
-      // Nobody reads any more.
-    }
+/**
+ * Writes what waits, before an exit; what can't be written now is lost. Settled within a second.
+ * @returns whether no write is left that a thread of this process may be blocked in: an exit would wait for it.
+ */
+export async function flushLogs(): Promise<boolean> {
+  const deadline = performance.now() + longestFlush;
+  // The first end of what is being written may leave what was gathered meanwhile.
+  const left = new Map(destinations.map((each) => [each, each.drains + (each.dirty ? (each.gathers ? 2 : 1) : 0)]));
+  for (const each of destinations) each.failed = false;
+  for (;;) {
+    for (const [each, drains] of left) if (each.failed || each.drains >= drains) left.delete(each);
+    if (left.size === 0) return true;
+    if (performance.now() > deadline) return ![...left.keys()].some(({ blocks }) => blocks);
+    for (const { stream } of left.keys()) stream.flush();
+    await setTimeout(5);
   }
 }

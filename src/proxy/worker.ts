@@ -253,10 +253,10 @@ function send(message: FromWorker, sent: () => void = () => {}): void {
   else sent();
 }
 
-function end(code: number): void {
-  flushLogs();
-  // Node waits for its threads: one may ask a name server that is silent.
-  if (worker?.resolver.blocked) process.kill(process.pid, 'SIGKILL');
+async function end(code: number): Promise<void> {
+  const free = await flushLogs();
+  // Node waits for its threads: one may ask a name server that is silent, or write where nobody reads.
+  if (!free || worker?.resolver.blocked) process.kill(process.pid, 'SIGKILL');
   process.exit(code);
 }
 

@@ -1,23 +1,32 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { expect, test } from 'vitest';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { expect, onTestFinished, test } from 'vitest';
 
 const log = new URL('../../src/log/log.ts', import.meta.url).href;
 
-/** A process of its own, since the logs are its stdout and stderr. */
-function run(code: string) {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `import * as log from '${log}'; ${code}`], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  return child;
+/** A process of its own, since the logs are its stdout and stderr. @param to a path that both are, instead of pipes. */
+function run(code: string, to?: string) {
+  const output = to === undefined ? 'pipe' : openSync(to, 'w');
+  const program = `import * as log from '${log}'; ${code}`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['pipe', output, output] });
+  if (typeof output === 'number') closeSync(output);
+  return child as ChildProcessByStdio<null, Readable, Readable>;
 }
+
+const many = `
+    const [events, access] = [log.eventLog({}), log.accessLog()];
+    for (let i = 0; i < 1000; i++) { events.warn({ path: 'x'.repeat(1000) }, 'event'); access.info({ path: 'x'.repeat(1000) }); }`;
 
 test('events go to stderr, the access log to stdout, and an exit loses no line', async () => {
   const child = run(`
     const events = log.eventLog({ slot: 'blue' });
     const access = log.accessLog();
     for (let i = 0; i < 1000; i++) { events.warn({ i }, 'event'); access.info({ i }); }
-    log.flushLogs();
+    await log.flushLogs();
     process.exit(0);`);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (data) => (stdout += data));
@@ -33,6 +42,35 @@ test('events go to stderr, the access log to stdout, and an exit loses no line',
   expect(lines(stderr)[0]).toMatchObject({ level: 'warn', slot: 'blue', msg: 'event', pid: child.pid });
   expect(Object.keys(lines(stdout)[0])).toEqual(['level', 'time', 'i']);
 });
+
+test('a full disk does not hold up the end', async () => {
+  const child = run(`${many} await log.flushLogs(); process.exit(7);`, '/dev/full');
+  expect(await once(child, 'exit')).toEqual([7, null]);
+}, 20_000);
+
+test('nor do pipes that nobody reads, and what is in them is whole lines', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fly-edge-log-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  // A reader that doesn't read.
+  const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const events = run(
+    `const events = log.eventLog({});
+    for (let i = 0; i < 1000; i++) events.warn({ path: 'x'.repeat(1000) }, 'event');
+    if (await log.flushLogs()) process.exit(7);`,
+    pipe,
+  );
+  expect(await once(events, 'exit')).toEqual([7, null]);
+  const bytes = Buffer.alloc(1_000_000);
+  const lines = bytes.toString('latin1', 0, readSync(reader, bytes)).split('\n').slice(0, -1);
+  expect(lines.length).toBeGreaterThan(10);
+  for (const line of lines) expect(JSON.parse(line).msg).toBe('event');
+  // A thread is in a write to stdout, whose description others share: nothing but a signal ends that.
+  const child = run(`${many} if (await log.flushLogs()) process.exit(7); process.kill(process.pid, 'SIGKILL');`, pipe);
+  expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+  closeSync(reader);
+}, 20_000);
 
 test('nobody who reads: the process goes on, in bounded memory', async () => {
   const child = run(`
@@ -60,7 +98,7 @@ test('a reader that leaves does not end the process', async () => {
       access.info({ path: 'x'.repeat(5000) });
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    log.flushLogs();
+    await log.flushLogs();
     process.exit(0);`);
   child.stdout.destroy();
   const [code] = await once(child, 'exit');
