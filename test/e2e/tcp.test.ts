@@ -1,5 +1,6 @@
 /** Raw TCP, and TLS that ends at the edge, in front of instances that are played byte by byte. */
 
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -258,27 +259,37 @@ function rss(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 }
 
-test.each(['', 'hello', 'x'.repeat(3_000_000)])(
-  'a client that resets while it waits for an instance is let go at once',
-  async (early) => {
-    const first = await rawClient(edge.port(ports.full));
-    const peer = await instance.accept();
-    const second = await rawClient(edge.port(ports.full));
-    second.send(early);
-    const count = async (what: string) => sum(await edge.scrape(), `fly_edge_tcp_${what}_count`, { app: 'full' });
-    await until(async () => (await count('connects')) - (await count('disconnects')) === 2);
-    second.reset();
-    await until(async () => (await count('connects')) - (await count('disconnects')) === 1);
-    const third = await rawClient(edge.port(ports.full));
-    third.send('third');
-    first.end();
-    peer.end();
-    const next = await instance.accept();
-    expect(await next.through('third')).toBe('third');
-    third.end();
-    next.end();
-  },
-);
+test.each([
+  ['', 'RST'],
+  ['hello', 'RST'],
+  ['x'.repeat(3_000_000), 'RST'],
+  // Nothing is read after FIN.
+  ['hello', 'FIN, RST'],
+])('a client that resets while it waits for an instance is let go at once (%#)', async (early, how) => {
+  const first = await rawClient(edge.port(ports.full));
+  const peer = await instance.accept();
+  const second = await rawClient(edge.port(ports.full));
+  second.send(early);
+  const count = async (what: string) => sum(await edge.scrape(), `fly_edge_tcp_${what}_count`, { app: 'full' });
+  await until(async () => (await count('connects')) - (await count('disconnects')) === 2);
+  if (how === 'FIN, RST') {
+    second.end();
+    await once(second.socket, 'finish');
+    await edge.scrape();
+  }
+  second.reset();
+  await until(async () => (await count('connects')) - (await count('disconnects')) === 1);
+  // It left by itself: nobody waited for the end of its time in the queue.
+  expect(sum(await edge.scrape(), 'fly_edge_error_count', { app: 'full' })).toBe(0);
+  const third = await rawClient(edge.port(ports.full));
+  third.send('third');
+  first.end();
+  peer.end();
+  const next = await instance.accept();
+  expect(await next.through('third')).toBe('third');
+  third.end();
+  next.end();
+});
 
 describe('instances that are down', () => {
   test('close the connection, with an error that is counted', async () => {

@@ -59,6 +59,8 @@ export class ClientConnection implements SocketOwner, Swept {
   cut = false;
   /** `destroy` was called; `closed` follows in a later turn. */
   #left = false;
+  /** FIN came: nothing is read any more. */
+  #ended = false;
   /** When bytes were last seen to move in either direction, to the second. */
   movedAt = clock.now;
   /** Nothing is read before the first `resume`. */
@@ -160,6 +162,7 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   onEnd(): void {
+    this.#ended = true;
     this.protocol.onEnd();
   }
 
@@ -187,7 +190,7 @@ export class ClientConnection implements SocketOwner, Swept {
   }
 
   sample(): void {
-    if (this.paused) this.tcp.probe();
+    if (this.paused || this.#ended) this.tcp.probe();
     this.#look();
     if (!this.gone) this.protocol.sampled?.();
     this.held = this.paused;
