@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { type Address, formatAddress } from './address.ts';
 import type { Fault, Origin } from './fault.ts';
 import type { Plan } from './plan.ts';
+import { holders } from './port-holder.ts';
 import { reasonOf } from './reason.ts';
 
 /**
@@ -19,13 +20,13 @@ export async function portsInUse(plan: Plan, own: ReadonlySet<string> = new Set(
     const error = await bind({ host, port });
     if (error === null) continue;
     const where: Origin = origin ?? { file: option, line: 0, column: 0 };
-    faults.push({ ...where, message: `${formatAddress({ host, port })} ${told(error)}` });
+    faults.push({ ...where, message: `${formatAddress({ host, port })} ${told(error, port)}` });
   }
   return faults;
 }
 
-function told(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return 'is in use by another process: end it, or write another port';
+function told(error: NodeJS.ErrnoException, port: number): string {
+  if (error.code === 'EADDRINUSE') return `is in use by another process${holders(port)}: end it, or write another port`;
   if (error.code === 'EACCES') return 'is for root only: write a port above 1023, which edge.toml maps with ports';
   return `can't be bound: ${reasonOf(error)}`;
 }

@@ -10,6 +10,7 @@
  */
 
 import net from 'node:net';
+import { holders } from '../config/port-holder.ts';
 import type { TcpHandle } from '../proxy/listener/handle.ts';
 
 export interface ListeningSocket {
@@ -66,7 +67,7 @@ export function bindFault(address: string, port: number, error: NodeJS.ErrnoExce
   const where = net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return `${where} is in use by another process`;
+      return `${where} is in use by another process${holders(port)}`;
     case 'EACCES':
       return `${where} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE): write a higher one`;
     case 'EADDRNOTAVAIL':

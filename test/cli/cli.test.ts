@@ -36,7 +36,7 @@ describe('usage', () => {
     await once(taken, 'listening');
     const { port } = taken.address() as net.AddressInfo;
     const [to, other] = [['--to', '127.0.0.1:1'], `127.0.0.1:${await freePort()}`];
-    const inUse = `127.0.0.1:${port} is in use by another process`;
+    const inUse = `127.0.0.1:${port} is in use by another process, pid ${process.pid} (node)`;
     const wrong = await run('run', ...to, '--listen', other, '--metrics', `127.0.0.1:${port}`);
     expect(wrong).toMatchObject({ code: 1, stderr: `fly-edge: --metrics: ${inUse}\n` });
     const listen = await run('run', ...to, '--listen', `127.0.0.1:${port}`, '--metrics', other);
@@ -105,7 +105,7 @@ describe('check', () => {
     expect(code).toBe(2);
     expect(await run('run', '--config', made.file)).toMatchObject({
       code: 1,
-      stderr: `fly-edge: 127.0.0.1:${made.http} is in use by another process\n`,
+      stderr: `fly-edge: 127.0.0.1:${made.http} is in use by another process, pid ${process.pid} (node)\n`,
     });
     await new Promise((resolve) => other.close(resolve));
     await serving(made.file);
@@ -292,6 +292,25 @@ describe('run', () => {
       error: '',
     });
     expect(Date.parse(lines[0].time)).not.toBeNaN();
+  });
+
+  test('a port that a stopped worker of a killed edge holds: run says who has it', async () => {
+    const made = await config(await instance());
+    const killed = await serving(made.file);
+    const worker = (await status(made.file)).slots[0]!.workers[0]!.pid;
+    process.kill(worker, 'SIGSTOP');
+    try {
+      killed.process.kill('SIGKILL');
+      await once(killed.process, 'exit');
+      const { code, stderr } = await run('run', '--config', made.file);
+      expect(code).toBe(1);
+      const holder = `pid ${worker} (fly-edge blue worker 0, stopped)`;
+      expect(stderr).toContain(`127.0.0.1:${made.http} is in use by another process, ${holder}`);
+    } finally {
+      process.kill(worker, 'SIGCONT');
+    }
+    await until(() => !alive(worker));
+    await serving(made.file);
   });
 
   test('--to needs no file, and speaks of none', async () => {

@@ -33,7 +33,9 @@ test('a port that another process has is told where fly.toml names it', async ()
   const { plan } = await load(files);
   const [fault, ...more] = await portsInUse(plan!);
   expect(`${fault.line}:${fault.column}`).toBe(marks[0].split(':').slice(1).join(':'));
-  expect(fault.message).toBe(`127.0.0.1:${port} is in use by another process: end it, or write another port`);
+  expect(fault.message).toBe(
+    `127.0.0.1:${port} is in use by another process, pid ${process.pid} (node): end it, or write another port`,
+  );
   expect(more).toEqual([]);
 });
 
@@ -56,7 +58,7 @@ test('what was tried is let go, and an edge without file is told of its option',
   expect(await portsInUse(plan)).toEqual([]);
   plan.metrics.port = port;
   expect((await portsInUse(plan)).map(formatFault)).toEqual([
-    `--metrics: 127.0.0.1:${port} is in use by another process: end it, or write another port`,
+    `--metrics: 127.0.0.1:${port} is in use by another process, pid ${process.pid} (node): end it, or write another port`,
   ]);
 });
 

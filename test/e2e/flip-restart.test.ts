@@ -109,7 +109,9 @@ test('what cannot be served is refused with its reason and exit code', async () 
   await once(other, 'listening');
   onTestFinished(() => void other.close());
   const taken = await attempt((text) => text.replace('{ 80 = ', `{ 80 = ${edge.port(81)}, 82 = `));
-  expect(taken.stderr).toBe(`fly-edge: 127.0.0.1:${edge.port(81)} is in use by another process\n`);
+  expect(taken.stderr).toBe(
+    `fly-edge: 127.0.0.1:${edge.port(81)} is in use by another process, pid ${process.pid} (node)\n`,
+  );
   expect(taken.code).toBe(1);
   expect(await slots(edge)).toEqual(['blue 1 accepting']);
   expect(await statusOf(edge, 'demo.test')).toBe('200');

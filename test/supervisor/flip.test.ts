@@ -180,7 +180,9 @@ test('an added port that another process has is refused, and nothing changes', a
   await new Promise((resolve) => other.once('listening', resolve));
   const taken = (other.address() as net.AddressInfo).port;
   write((plan) => plan.listeners.push(listener(plan, 'free'), listener(plan, 'taken', taken)));
-  expect(await supervisor.restart()).toEqual({ fault: `--listen: 127.0.0.1:${taken} is in use by another process` });
+  expect(await supervisor.restart()).toEqual({
+    fault: `--listen: 127.0.0.1:${taken} is in use by another process, pid ${process.pid} (node)`,
+  });
   expect(supervisor.status.listeners).toHaveLength(1);
   expect(await pidOfNewConnection()).toBe(before);
   await new Promise((resolve) => other.close(resolve));

@@ -115,9 +115,13 @@ test('a port in use is told with its address', async () => {
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as net.AddressInfo;
   const listener = testSupervisor(testPlan((plan) => (plan.listeners[0]!.port = port)));
-  expect(await listener.start()).toBe(`--listen: 127.0.0.1:${port} is in use by another process`);
+  expect(await listener.start()).toBe(
+    `--listen: 127.0.0.1:${port} is in use by another process, pid ${process.pid} (node)`,
+  );
   const metrics = testSupervisor(testPlan((plan) => (plan.metrics.port = port)));
-  expect(await metrics.start()).toBe(`--metrics: 127.0.0.1:${port} is in use by another process`);
+  expect(await metrics.start()).toBe(
+    `--metrics: 127.0.0.1:${port} is in use by another process, pid ${process.pid} (node)`,
+  );
   other.close();
 });
 
