@@ -1,5 +1,7 @@
 /** What an agent costs its instance, measured on the program as it is started. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { join } from 'node:path';
@@ -11,9 +13,19 @@ import { parseExposition, select } from '../helpers/exposition.ts';
 import { memoryOf } from '../helpers/processes.ts';
 import { until } from '../helpers/until.ts';
 
-const most = { cpuMs: 2, bytes: 80 * 1024 * 1024 };
+/** The CPU time is judged against that of a bare server in the same run: a machine's own pace and its neighbours touch both. */
+const most = { timesBare: 6, bytes: 80 * 1024 * 1024 };
 const devices = { disks: 50, nets: 50 };
-const [warmUp, atOnce, mostBatches, perBatch] = [200, 20, 200, 25];
+const [warmUp, batches, perBatch] = [200, 40, 20];
+
+/** The least that any exporter in Node does: reads the same files, and answers with as many bytes. */
+const bareProgram = `const { readFileSync } = require('node:fs');
+const [folder, length] = process.argv.slice(1);
+const files = ['diskstats', 'net/dev', 'meminfo', 'stat', 'loadavg', '1/mounts'].map((name) => folder + '/' + name);
+require('node:http').createServer((request, response) => {
+  for (const file of files) readFileSync(file, 'latin1');
+  response.end('x'.repeat(Number(length)));
+}).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
 
 const median = (costs: number[]): number => costs.toSorted((a, b) => a - b)[costs.length >> 1]!;
 
@@ -36,39 +48,47 @@ function manyDevices(folder: string): void {
   writeFileSync(join(folder, 'proc/net/dev'), `head\nhead\n${nets.join('')}`);
 }
 
-test('at most 2 ms of CPU for a scrape with 100 devices, and less than 80 MiB', async () => {
+test('CPU for a scrape with 100 devices: a few times that of a bare server with the same files; less than 80 MiB', async () => {
   const folder = machine();
   manyDevices(folder);
   // Fills the cache of stripped sources, where they have changed since.
   await run('agent', '--help');
   const port = await freePort();
-  const { process: child } = start(['agent', '--listen', `127.0.0.1:${port}`, '--proc', join(folder, 'proc')]);
-  const connection = new Agent({ keepAlive: true, maxSockets: 1 });
-  onTestFinished(() => connection.destroy());
-  const scrape = () =>
+  const { process: agent } = start(['agent', '--listen', `127.0.0.1:${port}`, '--proc', join(folder, 'proc')]);
+  const connections = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => connections.destroy());
+  const scrape = (port: number) =>
     new Promise<Buffer>((resolve, reject) => {
-      get({ port, path: '/metrics', agent: connection }, (answer) => resolve(buffer(answer))).on('error', reject);
+      get({ port, path: '/metrics', agent: connections }, (answer) => resolve(buffer(answer))).on('error', reject);
     });
-  await until(() => scrape().catch(() => null));
-  const page = parseExposition(String(await scrape()));
+  const text = String(await until(() => scrape(port).catch(() => null)));
+  const page = parseExposition(text);
   expect(select(page, 'fly_instance_disk_time_io')).toHaveLength(devices.disks);
   expect(select(page, 'fly_instance_net_recv_bytes')).toHaveLength(devices.nets);
 
-  for (let i = 0; i < warmUp; i++) await scrape();
-  const costs: number[] = [];
-  // Other processes on the same cores only ever add to it. Where they hardly ever pause, it goes on.
-  const last = () => costs.slice(-atOnce);
-  while (costs.length < atOnce || (median(last()) >= most.cpuMs && costs.length < mostBatches)) {
-    const before = cpuOf(child.pid!);
-    for (let j = 0; j < perBatch; j++) await scrape();
-    costs.push((cpuOf(child.pid!) - before) / perBatch);
+  const bare = spawn(process.execPath, ['-e', bareProgram, join(folder, 'proc'), String(text.length)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void bare.kill('SIGKILL'));
+  const barePort = Number(String((await once(bare.stdout!, 'data'))[0]));
+
+  const batch = async (pid: number, port: number): Promise<number> => {
+    const before = cpuOf(pid);
+    for (let i = 0; i < perBatch; i++) await scrape(port);
+    return (cpuOf(pid) - before) / perBatch;
+  };
+  for (let i = 0; i < warmUp; i++) for (const each of [port, barePort]) await scrape(each);
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  for (let i = 0; i < batches; i++) {
+    ours.push(await batch(agent.pid!, port));
+    theirs.push(await batch(bare.pid!, barePort));
   }
-  const scrapes = warmUp + costs.length * perBatch;
-  const { now, peak } = memoryOf(child.pid!);
+  const timesBare = median(ours.map((cost, i) => cost / theirs[i]!));
+  const { now, peak } = memoryOf(agent.pid!);
   const mebibytes = (bytes: number) => (bytes / 1024 / 1024).toFixed(1);
   console.log(
-    `a scrape with ${devices.disks + devices.nets} devices: CPU ${median(last()).toFixed(2)} ms, in the quietest batch ${Math.min(...costs).toFixed(2)} ms; resident ${mebibytes(now)} MiB after ${scrapes} scrapes, at most ${mebibytes(peak)} MiB`,
+    `a scrape with ${devices.disks + devices.nets} devices: CPU ${median(ours).toFixed(2)} ms, in the quietest batch ${Math.min(...ours).toFixed(2)} ms; ${timesBare.toFixed(2)} times that of a bare server with the same files; resident ${mebibytes(now)} MiB after ${warmUp + batches * perBatch} scrapes, at most ${mebibytes(peak)} MiB`,
   );
-  expect(median(last())).toBeLessThan(most.cpuMs);
+  expect(timesBare).toBeLessThan(most.timesBare);
   expect(now).toBeLessThan(most.bytes);
 });

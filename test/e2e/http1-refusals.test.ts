@@ -34,6 +34,7 @@ afterAll(async () => {
   await instance.stop();
 });
 beforeEach(async () => {
+  await edge.quiet();
   instance.requests = 0;
   client = await rawClient(edge.port());
 });

@@ -183,6 +183,11 @@ export class Edge {
     await until(async () => (await this.status()).slots.length === 1, 'the old slots to end');
   }
 
+  /** Waits until no connection is left, also none that has no app yet: it would be counted at its end. */
+  async quiet(): Promise<void> {
+    await until(async () => (await this.status()).slots.every(({ connections }) => connections === 0), 'no connection');
+  }
+
   /** Of the workers that serve. */
   async pids(): Promise<number[]> {
     return (await this.status()).slots.flatMap(({ workers }) => workers.map(({ pid }) => pid));
