@@ -44,6 +44,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
+  await edge.quiet();
   await instance.forget();
   await edge.drained();
   watch = await edge.watch();

@@ -28,6 +28,7 @@ afterAll(async () => {
   await instance.stop();
 });
 beforeEach(async () => {
+  await edge.quiet();
   await instance.forget();
   client = await rawClient(edge.port());
 });
