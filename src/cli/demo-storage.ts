@@ -1,8 +1,8 @@
 /** The storage tier of the demo: victoria-metrics and the query API, when it is installed. */
 
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { formatAddress } from '../config/address.ts';
 import type { GatewayPlan, Plan } from '../config/plan.ts';
 import { eventLog } from '../log/log.ts';
@@ -12,6 +12,8 @@ import { Keys } from '../tokens/keys.ts';
 import { attenuate, mint } from '../tokens/macaroon.ts';
 import { complain } from './exit.ts';
 import { freePort } from './free-port.ts';
+import { scraperBeside } from './scraper-beside.ts';
+import { installedEngine, installedScraper } from './storage-programs.ts';
 
 export interface DemoStorage {
   /** URL of the organisation's queries, without the last part. */
@@ -23,8 +25,6 @@ export interface DemoStorage {
 export const howToGetStorage = `To query the series too, install VictoriaMetrics: apt-get install victoria-metrics, or brew install victoriametrics.
 `;
 
-/** Debian's name, and that of the project's own packages. */
-const programs = ['victoria-metrics', 'victoria-metrics-prod'];
 /** Seconds: nobody waits 15 for the first look at a number. */
 const scrapeInterval = 1;
 /** Seconds. */
@@ -32,17 +32,18 @@ const tokenLife = 86_400;
 
 /** On the next free ports of the plan's; null when it is not installed or does not start. */
 export async function startStorage(plan: Plan): Promise<DemoStorage | null> {
-  const program = installed();
+  const program = installedEngine();
   const [owner] = plan.organizations;
   if (program === null || !plan.gateway || owner === undefined) return null;
   const gateway = await onFreePorts(plan.gateway);
   const folder = mkdtempSync(join(tmpdir(), 'fly-edge-demo-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
+  const scraper = await scraperBeside(installedScraper(program), gateway.storage);
   const { startGateway } = await import('../gateway/start.ts');
   const running = await startGateway({
     plan: { ...plan, gateway },
     log: eventLog({ process: 'gateway' }),
-    engine: { program, folder, interval: scrapeInterval, args: [] },
+    tier: { program, scraper, folder, interval: scrapeInterval, args: [] },
   });
   if ('fault' in running) {
     complain(running.fault);
@@ -77,19 +78,4 @@ function readOnly({ keys, location }: GatewayPlan, org: number): string {
   const now = Math.floor(Date.now() / 1000);
   const caveats = [organization(org, action.read), validityWindow(now, now + tokenLife)];
   return formatToken(attenuate(mint(id, key, location), ...caveats));
-}
-
-function installed(): string | null {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const paths = programs.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return paths.find(isExecutable) ?? null;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,67 +1,34 @@
-/** victoria-metrics, started here, which scrapes the edge itself. */
+/** victoria-metrics, started here. It scrapes the edge itself where no scraper runs beside it. */
 
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatAddress } from '../config/address.ts';
 import { longestDelay } from '../config/duration.ts';
-import type { ServedPlan } from '../config/gateway-plan.ts';
-import type { Log } from '../log/log.ts';
-import { reachable, scrapeConfig } from '../metrics/scrape-config.ts';
-import { replaceFile } from '../tokens/files.ts';
 import { ownCapacity } from './capacity.ts';
-import { Engine } from './engine.ts';
-import type { EngineAccess } from './engine-access.ts';
+import { Daemon, type DaemonOptions } from './daemon.ts';
 
-export interface OwnEngine {
-  /** victoria-metrics. */
-  program: string;
-  /** For its data; made when missing. */
+export interface EngineOptions extends Pick<DaemonOptions, 'program' | 'env' | 'log' | 'ended' | 'back'> {
+  /** For its data. */
   folder: string;
-  /** Seconds between scrapes. */
-  interval: number;
-  /** Further flags; they win over ours. */
-  args: string[];
-}
-
-export interface Around {
   /** Where it is to listen. */
   storage: URL;
-  access: EngineAccess;
-  log: Log;
-  /** Called after each end that nobody asked for. */
-  ended: () => void;
+  /** Further flags; they win over ours. */
+  args: string[];
+  /** How many queries it is to be given at once; null: as many as are good for the machine. */
+  concurrency: number | null;
 }
 
-export function makeEngine(own: OwnEngine, plan: ServedPlan, { storage, access, log, ended }: Around): Engine {
-  const { program, folder, interval, args } = own;
-  mkdirSync(folder, { recursive: true });
-  writeScrapeConfig(own, plan);
+export function makeEngine({ folder, storage, args, concurrency, ...daemon }: EngineOptions): Daemon {
   const flags = [
     '-envflag.enable',
     `-httpListenAddr=${storage.host}`,
     `-storageDataPath=${join(folder, 'data')}`,
-    `-promscrape.config=${scrapeFile(own)}`,
-    // Written anew when the edge's address changes.
-    '-promscrape.configCheckInterval=1s',
-    `-promscrape.httpSDCheckInterval=${interval}s`,
     // By default people see nothing for half a minute after their first request.
     '-search.latencyOffset=1s',
     // Each query says how long it may take: edge.toml can change that while the engine runs.
     `-search.maxQueryDuration=${longestDelay}ms`,
+    // A sample that was told again after an engine's end counts once.
+    '-dedup.minScrapeInterval=1ms',
     '-loggerLevel=ERROR',
-    ...ownCapacity(args, plan.gateway.limits.engineConcurrency).flags,
+    ...ownCapacity(args, concurrency).flags,
   ];
-  const url = new URL('/health', storage);
-  return new Engine({ program, args: [...flags, ...args], env: access.env, url, log, ended });
+  return new Daemon({ ...daemon, name: 'engine', args: [...flags, ...args], url: new URL('/health', storage) });
 }
-
-/** What the engine scrapes, from now on. */
-export function writeScrapeConfig(own: OwnEngine, { metrics, gateway }: ServedPlan): void {
-  const edges = [formatAddress(reachable(metrics))];
-  const self = formatAddress(reachable(gateway.metrics));
-  const { interval } = own;
-  const text = scrapeConfig({ engine: 'victoria-metrics', edges, gateway: self, interval, tenants: false });
-  replaceFile(scrapeFile(own), text);
-}
-
-const scrapeFile = ({ folder }: OwnEngine): string => join(folder, 'scrape.yml');

@@ -11,7 +11,7 @@ export class GatewaySeries {
   readonly #times: Histogram<'org'>;
   readonly #running: Gauge<'org'>;
   readonly #condemned: Counter<'org'>;
-  readonly #ends: Counter;
+  readonly #ends: Record<'engine' | 'scraper', Counter>;
   /** Slugs of the organisations that there are, or were: no other name becomes a label. */
   readonly #orgs = new Set<string>();
 
@@ -42,11 +42,13 @@ export class GatewaySeries {
       labelNames: ['org'],
       registers,
     });
-    this.#ends = new Counter({
-      name: 'fly_gateway_engine_ends_count',
-      help: 'How often the engine that the gateway started has ended of itself, and was started again.',
-      registers,
-    });
+    const ends = (which: string) =>
+      new Counter({
+        name: `fly_gateway_${which}_ends_count`,
+        help: `How often the ${which} that the gateway started has ended of itself, and was started again.`,
+        registers,
+      });
+    this.#ends = { engine: ends('engine'), scraper: ends('scraper') };
     this.#times.zero({ org: '' });
   }
 
@@ -76,7 +78,7 @@ export class GatewaySeries {
     this.#condemned.inc({ org });
   }
 
-  engineEnded(): void {
-    this.#ends.inc();
+  ended(which: 'engine' | 'scraper'): void {
+    this.#ends[which].inc();
   }
 }

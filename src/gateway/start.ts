@@ -1,7 +1,5 @@
 /** The gateway with all that belongs to it, from a plan. */
 
-import type { Server } from 'node:http';
-import { type Address, formatAddress } from '../config/address.ts';
 import { gatewayChanges, type ServedPlan, unsupportedGatewayChanges } from '../config/gateway-plan.ts';
 import type { Log } from '../log/log.ts';
 import { processRegistry } from '../metrics/process.ts';
@@ -11,12 +9,13 @@ import { Attempts } from '../tokens/attempts.ts';
 import { Authorizer } from '../tokens/authorizer.ts';
 import { Keys } from '../tokens/keys.ts';
 import { Revocations } from '../tokens/revocations.ts';
+import { listen } from './bind.ts';
 import { followCapacity, ownCapacity, placesOf, unknownCapacity } from './capacity.ts';
-import { answers } from './engine.ts';
+import { answers } from './daemon.ts';
 import { engineAccess } from './engine-access.ts';
 import { Gateway, type Settings } from './gateway.ts';
-import { makeEngine, type OwnEngine, writeScrapeConfig } from './own-engine.ts';
 import { createOwnServer } from './own-server.ts';
+import { makeTier, type OwnTier } from './own-tier.ts';
 import { Quarantine, type QuarantineOptions } from './quarantine.ts';
 import { GatewaySeries } from './series.ts';
 import { Suspects } from './suspects.ts';
@@ -25,13 +24,14 @@ export interface StartOptions {
   plan: ServedPlan;
   log: Log;
   /** Null: the storage tier runs elsewhere. */
-  engine: OwnEngine | null;
+  tier: OwnTier | null;
   quarantine?: QuarantineOptions;
 }
 
 export interface RunningGateway {
-  /** Of the engine that was started here. */
+  /** Of the engine that was started here, and of the scraper beside it. */
   readonly enginePid: number | undefined;
+  readonly scraperPid: number | undefined;
   /**
    * Takes another plan, whole or not at all; requests that are being answered keep the one before.
    * @returns what has changed, a line for each kind of thing, or why it cannot be taken.
@@ -46,7 +46,7 @@ const patience = { own: 20_000, other: 5_000 };
 /** @returns why it cannot run, or what stops it. */
 export async function startGateway({
   log,
-  engine: own,
+  tier: own,
   ...options
 }: StartOptions): Promise<RunningGateway | { fault: string }> {
   let { plan } = options;
@@ -54,16 +54,16 @@ export async function startGateway({
   const register = processRegistry('fly_gateway_build_info', version);
   const series = new GatewaySeries(register);
   const access = own === null ? null : engineAccess(process.env);
-  const ended = () => series.engineEnded();
-  const engine = access === null ? null : makeEngine(own!, plan, { storage, access, log, ended });
+  const ended = (which: 'engine' | 'scraper') => series.ended(which);
+  const tier = access === null ? null : makeTier(own!, plan, { storage, access, log, ended });
   const takes = own === null ? null : ownCapacity(own.args, plan.gateway.limits.engineConcurrency).takes;
   const gateway = new Gateway(settingsOf(plan), {
     attempts: new Attempts(),
     quarantine: new Quarantine(options.quarantine),
     suspects: new Suspects({
       back: (until) => answers(new URL('/health', storage), until),
-      restarts: engine !== null,
-      patience: engine === null ? patience.other : patience.own,
+      restarts: tier !== null,
+      patience: tier === null ? patience.other : patience.own,
     }),
     series,
     capacity: takes === null ? unknownCapacity : placesOf(takes),
@@ -78,12 +78,12 @@ export async function startGateway({
     gateway.close();
     metrics.close();
     metrics.closeAllConnections();
-    await engine?.stop();
+    await tier?.stop();
   };
   const fault =
     (await listen(metrics, plan.gateway.metrics, 'metrics')) ??
     (await listen(gateway.server, plan.gateway, 'listen')) ??
-    (await engine?.start()) ??
+    (await tier?.start()) ??
     null;
   if (fault !== null) {
     await stop();
@@ -91,14 +91,17 @@ export async function startGateway({
   }
   return {
     get enginePid() {
-      return engine?.pid;
+      return tier?.enginePid;
+    },
+    get scraperPid() {
+      return tier?.scraperPid;
     },
     follow(next) {
       const refused = unsupportedGatewayChanges(plan, next);
       if (refused.length > 0) return { fault: refused.join('\n') };
       try {
         const settings = settingsOf(next);
-        if (own !== null) writeScrapeConfig(own, next);
+        tier?.follow(next);
         gateway.use(settings);
       } catch (error) {
         return { fault: (error as Error).message };
@@ -127,11 +130,4 @@ function settingsOf({ gateway, organizations, trustedProxies }: ServedPlan): Set
     trusted: new TrustedPeers(trustedProxies.cidrs),
     flyClientIp: trustedProxies.flyClientIp,
   };
-}
-
-function listen(server: Server, { host, port }: Address, key: string): Promise<string | null> {
-  return new Promise((resolve) => {
-    server.once('error', (error) => resolve(`[gateway] ${key}: ${formatAddress({ host, port })}: ${error.message}`));
-    server.listen({ host, port }, () => resolve(null));
-  });
 }

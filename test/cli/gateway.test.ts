@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { expect, test } from 'vitest';
+import { installed, programs } from '../helpers/storage.ts';
 import { until } from '../supervisor/helpers.ts';
 import { config, freePort, run, start } from './helpers.ts';
 
@@ -46,6 +49,19 @@ test.each<[why: string, more: Parameters<typeof configured>[0], args: string[], 
   ],
   ['no password', {}, ['--engine', 'x', '--', '-envflag.enable=false'], /its password comes by the environment/],
   ['another place', {}, ['--engine', 'x', '--', '-httpListenAddr=:8428'], /write storage in \[gateway\]/],
+  ['a scraper without an engine', {}, ['--scraper', 'x'], /--scraper, --data and further flags go with --engine/],
+  [
+    'samples sent elsewhere',
+    {},
+    ['--engine', 'x', '--scraper', 'y', '--', '-remoteWrite.url=http://x'],
+    /-remoteWrite\.url: vmagent writes to the engine/,
+  ],
+  [
+    'flags of a scraper that does not run',
+    {},
+    ['--engine', 'x', '--scraper', 'none', '--', '-remoteWrite.queues=1'],
+    /it is vmagent's, which does not run: see --scraper/,
+  ],
   ['flags without an engine', {}, ['--', '-retentionPeriod=1y'], /go with --engine/],
   ['data without an engine', {}, ['--data', '/tmp/x'], /go with --engine/],
   ['an interval that is none', {}, ['--engine', 'x', '--interval', '1'], /--interval: write "15s"/],
@@ -67,6 +83,35 @@ test('an engine that does not start is said in a line', async () => {
   const { code, stderr } = await run('gateway', '--config', file, '--engine', '/nowhere/victoria-metrics');
   expect(code).toBe(1);
   expect(stderr).toMatch(/^fly-edge: \/nowhere\/victoria-metrics does not start: .*ENOENT$/m);
+});
+
+/** Command lines of the processes that a program has started. */
+function childrenOf(pid: number): string[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ');
+  return children.map((child) => readFileSync(`/proc/${child}/cmdline`, 'latin1').replaceAll('\0', ' '));
+}
+
+test.skipIf(!installed('victoriaMetrics', 'vmagent')).each<[what: string, args: string[], scrapers: string[]]>([
+  ['vmagent scrapes where it is installed beside the engine', [], ['vmagent']],
+  ['the one that is named scrapes', ['--scraper', programs.vmagent], ['vmagent']],
+  ['none: the engine scrapes itself', ['--scraper', 'none'], ['victoria-metrics']],
+])('%s', async (_what, args, scrapers) => {
+  const { file } = await configured();
+  const program = start([
+    ...['gateway', '--config', file, '--engine', programs.victoriaMetrics, ...args],
+    ...['--', '-promscrape.maxScrapeSize=1MB', '-memory.allowedBytes=64MB'],
+  ]);
+  await until(() => program.stderr.includes('the gateway serves'));
+  const lines = childrenOf(program.process.pid!);
+  const named = lines.filter((line) => line.includes('-promscrape.maxScrapeSize=1MB'));
+  expect(named.map((line) => basename(line.split(' ')[0]!))).toEqual(scrapers);
+  expect(lines.filter((line) => line.includes('-memory.allowedBytes'))).toHaveLength(1);
+  const said = program.stderr.split('\n').find((line) => line.includes('the gateway serves'))!;
+  expect(JSON.parse(said).scraper).toBe(
+    scrapers[0] === 'vmagent' ? Number(/127\.0\.0\.1:(\d+)/.exec(named[0]!)![1]) : undefined,
+  );
+  program.process.kill('SIGTERM');
+  expect(await program.ended).toMatchObject({ code: 0 });
 });
 
 test('serves until it is told to stop, with nobody behind it too', async () => {

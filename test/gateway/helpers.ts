@@ -9,7 +9,7 @@ import pino from 'pino';
 import { onTestFinished } from 'vitest';
 import type { GatewayLimits } from '../../src/config/plan.ts';
 import type { AuthorizationOptions } from '../../src/gateway/authorization.ts';
-import { answers } from '../../src/gateway/engine.ts';
+import { answers } from '../../src/gateway/daemon.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { Quarantine, type QuarantineOptions } from '../../src/gateway/quarantine.ts';
 import { GatewaySeries } from '../../src/gateway/series.ts';

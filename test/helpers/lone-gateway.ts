@@ -30,6 +30,12 @@ interface Options {
   organizations: readonly string[];
   /** Whether it starts the engine there itself. */
   engine?: boolean;
+  /** Whether vmagent scrapes beside it. */
+  scraper?: boolean;
+  /** Seconds between scrapes. */
+  interval?: number;
+  /** Where the edge's metrics are; nothing listens there by default. */
+  edge?: number;
   /** Further lines of `[gateway]`. */
   keys?: string;
   quarantine?: QuarantineOptions | undefined;
@@ -45,9 +51,19 @@ export function engineEnvironment({ enginePid }: RunningGateway): Record<string,
 }
 
 export async function startLoneGateway(options: Options): Promise<LoneGateway> {
-  const { storage, organizations, engine = false, keys = '', quarantine, lines } = options;
+  const {
+    storage,
+    organizations,
+    engine = false,
+    scraper = false,
+    interval = 15,
+    keys = '',
+    quarantine,
+    lines,
+  } = options;
   const folder = mkdtempSync(join(tmpdir(), 'fly-edge-gateway-'));
-  const [listen, metrics, edge] = await freePorts(3);
+  const [listen, metrics, nowhere, port, relayPort] = (await freePorts(5)) as [number, ...number[]] & number[];
+  const edge = options.edge ?? nowhere;
   const file = join(folder, 'edge.toml');
   writeFileSync(
     file,
@@ -65,11 +81,12 @@ ${keys}`,
   const running = await startGateway({
     plan: plan as ServedPlan,
     log: pino({ base: null, enabled: lines !== undefined }, { write: (line: string) => void lines?.push(line) }),
-    engine: engine
+    tier: engine
       ? {
           program: programs.victoriaMetrics,
           folder: join(folder, 'engine'),
-          interval: 15,
+          interval,
+          scraper: scraper ? { program: programs.vmagent, port: port!, relayPort: relayPort! } : null,
           args: ['-search.latencyOffset=1ms', '-memory.allowedBytes=64MB'],
         }
       : null,

@@ -1,4 +1,4 @@
-/** The engine as a child process: started, and started again whenever it ends. */
+/** A program of the storage tier as a child process: started, and started again whenever it ends. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,9 @@ import { Backoff } from '../supervisor/backoff.ts';
  */
 type State = 'starting' | 'running' | 'stopping';
 
-export interface EngineOptions {
+export interface DaemonOptions {
+  /** What it is, in the log. */
+  name: 'engine' | 'scraper';
   program: string;
   args: string[];
   /** All of its environment. */
@@ -24,6 +26,8 @@ export interface EngineOptions {
   log: Log;
   /** Called after each end that nobody asked for. */
   ended?: () => void;
+  /** Called each time that it answers again after such an end. */
+  back?: () => void;
 }
 
 const pollInterval = 20;
@@ -33,7 +37,7 @@ const stopTimeout = 10_000;
 const longestLine = 500;
 const lastWords = /^(panic|fatal error):|\t(panic|fatal)\t/;
 
-/** Polls until the engine answers, whatever it says. @param until as `performance.now()` has it. */
+/** Polls until a program answers, whatever it says. @param until as `performance.now()` has it. */
 export async function answers(url: URL, until: number): Promise<boolean> {
   for (;;) {
     const left = until - performance.now();
@@ -48,15 +52,15 @@ export async function answers(url: URL, until: number): Promise<boolean> {
   }
 }
 
-export class Engine {
-  readonly #options: EngineOptions;
+export class Daemon {
+  readonly #options: DaemonOptions;
   readonly #backoff = new Backoff();
   #child: ChildProcess | null = null;
   #state: State = 'starting';
   /** What it wrote last, or why it panicked: the trace after that is long. */
   #lastLine = '';
 
-  constructor(options: EngineOptions) {
+  constructor(options: DaemonOptions) {
     this.#options = options;
   }
 
@@ -108,8 +112,8 @@ export class Engine {
   /** Once it has run, it is started for as long as it takes. */
   async #exited(code: number | null, signal: string | null): Promise<void> {
     if (this.#state === 'stopping') return;
-    const { log, url, ended } = this.#options;
-    log.error({ code, signal, reason: this.#lastLine }, 'the engine has ended and is started again');
+    const { name, log, url, ended, back } = this.#options;
+    log.error({ code, signal, reason: this.#lastLine }, `the ${name} has ended and is started again`);
     ended?.();
     // One that ran ended for a reason of its own (a query, a signal); one that does not even start is not pressed.
     await delay(this.#state === 'running' ? 0 : this.#backoff.next(0));
@@ -119,7 +123,9 @@ export class Engine {
     child.once('exit', (code, signal) => void this.#exited(code, signal));
     child.once('error', () => child.pid === undefined && void this.#exited(null, null));
     if ((await answers(url, performance.now() + startTimeout)) && this.#child === child) {
-      this.#state = (this.#state as State) === 'stopping' ? 'stopping' : 'running';
+      if ((this.#state as State) === 'stopping') return;
+      this.#state = 'running';
+      back?.();
     }
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { freePorts } from '../../load/processes.ts';
-import { answers, Engine } from '../../src/gateway/engine.ts';
+import { answers, Daemon } from '../../src/gateway/daemon.ts';
 import { until } from '../helpers/until.ts';
 import { temporaryFolder } from '../supervisor/helpers.ts';
 
@@ -23,26 +23,29 @@ createServer((request, response) => {
 `;
 
 async function engine(): Promise<{
-  engine: Engine;
+  engine: Daemon;
   url: string;
   starts: () => number;
   file: string;
   lines: string[];
   ends: () => number;
+  backs: () => number;
 }> {
   const folder = temporaryFolder();
   const [port] = await freePorts(1);
   const [program, file] = [join(folder, 'engine.cjs'), join(folder, 'starts')];
   writeFileSync(program, script);
   const lines: string[] = [];
-  let ends = 0;
-  const engine = new Engine({
+  let [ends, backs] = [0, 0];
+  const engine = new Daemon({
+    name: 'engine',
     program: process.execPath,
     args: [program, String(port), file],
     env: process.env,
     url: new URL(`http://127.0.0.1:${port}/health`),
     log: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
     ended: () => ends++,
+    back: () => backs++,
   });
   onTestFinished(() => engine.stop());
   return {
@@ -52,6 +55,7 @@ async function engine(): Promise<{
     file,
     lines,
     ends: () => ends,
+    backs: () => backs,
   };
 }
 
@@ -64,13 +68,14 @@ test('starts it, and ends it', async () => {
 });
 
 test('one that ends is started again, each time, and says why it ended', async () => {
-  const { engine: it, url, starts, lines, ends } = await engine();
+  const { engine: it, url, starts, lines, ends, backs } = await engine();
   await it.start();
   for (let i = 1; i <= 3; i++) {
     await fetch(`${url}/end`).catch(() => {});
     await until(() => ends() === i);
     expect(await answers(new URL(url), performance.now() + 5_000)).toBe(true);
     expect(starts()).toBe(i + 1);
+    await until(() => backs() === i, 'word that it is back');
   }
   expect(JSON.parse(lines[0]!)).toMatchObject({ code: 2, signal: null, reason: 'panic: BUG: no' });
 });
@@ -88,9 +93,10 @@ test('one that does not come up is started for as long as it takes', async () =>
 test('what cannot be started is said', async () => {
   const url = new URL('http://127.0.0.1:9/');
   const log = pino({ enabled: false });
-  const missing = new Engine({ program: '/nowhere/engine', args: [], env: process.env, url, log });
+  const missing = new Daemon({ name: 'engine', program: '/nowhere/engine', args: [], env: process.env, url, log });
   expect(await missing.start()).toMatch(/^\/nowhere\/engine does not start: .*ENOENT/);
-  const ends = new Engine({
+  const ends = new Daemon({
+    name: 'engine',
     program: process.execPath,
     args: ['-e', 'console.error("no lock"); process.exit(1)'],
     env: process.env,
