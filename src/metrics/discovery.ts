@@ -16,9 +16,12 @@ export interface TargetGroup {
 /** Which job of the scrape configuration a target is for. */
 export type TargetKind = 'edge' | 'app' | 'agent' | 'exporter';
 
-/** @param self where this edge's own page is, `host:port`. */
-export function discover(plan: Plan, self: string): TargetGroup[] {
-  return [...edgeTargets(plan, self), ...plan.apps.flatMap((app) => appTargets(plan, app))];
+/**
+ * @param self where this edge's own page is, `host:port`.
+ * @param partsOf how many parts the page of an organization has; of null, the whole page.
+ */
+export function discover(plan: Plan, self: string, partsOf: (org: string | null) => number): TargetGroup[] {
+  return [...edgeTargets(plan, self, partsOf), ...plan.apps.flatMap((app) => appTargets(plan, app))];
 }
 
 /** A Host header as `host:port`; null when it is none. */
@@ -27,13 +30,24 @@ export function hostPort(header: string | undefined): string | null {
   return address === undefined ? null : formatAddress({ host: address.host, port: address.port ?? 80 });
 }
 
-/** One page for each organisation, so that each holds one organisation's series; without any, the whole page. */
-function edgeTargets({ organizations }: Plan, self: string): TargetGroup[] {
-  if (organizations.length === 0) return [{ targets: [self], labels: meta('edge') }];
-  return organizations.map(({ slug, id }) => ({
-    targets: [self],
-    labels: { ...meta('edge', id), org: slug, __param_org: slug },
-  }));
+/**
+ * One page for each organisation, so that each holds one organisation's series; without any, the whole page. Each in parts,
+ * for a scraper takes no page of any size. `part` tells their `up` apart; the series lose it, or one that moved would be another.
+ */
+function edgeTargets({ organizations }: Plan, self: string, partsOf: (org: string | null) => number): TargetGroup[] {
+  const pages =
+    organizations.length === 0
+      ? [{ org: null, labels: meta('edge') }]
+      : organizations.map(({ slug, id }) => ({
+          org: slug,
+          labels: { ...meta('edge', id), org: slug, __param_org: slug },
+        }));
+  return pages.flatMap(({ org, labels }) =>
+    Array.from({ length: partsOf(org) }, (_, part) => ({
+      targets: [self],
+      labels: { ...labels, part: String(part), __param_part: String(part) },
+    })),
+  );
 }
 
 /**

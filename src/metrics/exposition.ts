@@ -1,7 +1,7 @@
 /** Prometheus' text format 0.0.4, written in pieces so that a large page never holds up the supervisor. */
 
 import { metrics } from './catalogue.ts';
-import type { Cell, Series, Store } from './merge.ts';
+import type { Cell, Owner, Series, Store } from './merge.ts';
 
 export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -17,24 +17,29 @@ export function formatNumber(value: number): string {
   return String(value);
 }
 
-/** Whose series a page holds. */
-export interface PageScope {
-  apps: ReadonlySet<string>;
+/** Whose series a page holds, or a part of one. */
+export interface PageShare {
+  apps: Pick<ReadonlySet<string>, 'has'>;
   /** Those that belong to no app too: the slots', and those with `app=""`. */
   unowned: boolean;
 }
 
+/** Of a whole page. */
+export interface PageScope extends PageShare {
+  apps: ReadonlySet<string>;
+}
+
 /**
  * The page, in strings of about 64 KiB that each end with a line.
- * @param scope without it all series.
+ * @param owners without them all series.
  */
-export function* render(store: Store, scope?: PageScope): Generator<string, void> {
+export function* render(store: Store, owners?: Iterable<Owner>): Generator<string, void> {
+  const families = owners && byMetric(owners);
   const suffixes = [...store.bounds, Infinity].map((bound) => `,le="${formatNumber(bound)}"} `);
   let piece = '';
   for (const metric of metrics) {
     let header = headerOf(metric);
-    for (const series of store.series(metric.id)) {
-      if (scope !== undefined && !within(scope, series)) continue;
+    for (const series of families?.[metric.id] ?? store.series(metric.id)) {
       for (const cell of exposed(series)) {
         piece += header;
         header = '';
@@ -48,9 +53,16 @@ export function* render(store: Store, scope?: PageScope): Generator<string, void
   if (piece !== '') yield piece;
 }
 
-function within({ apps, unowned }: PageScope, { metric, labels }: Series): boolean {
-  const app = metric.scope === 'slot' ? '' : labels[0];
-  return app === '' ? unowned : apps.has(app);
+/** Those whose series a page holds. */
+export function* ownersIn(store: Store, { apps, unowned }: PageScope): Generator<Owner> {
+  if (unowned) yield* store.ownersOf('');
+  for (const app of apps) if (app !== '') yield* store.ownersOf(app);
+}
+
+function byMetric(owners: Iterable<Owner>): Series[][] {
+  const families: Series[][] = metrics.map(() => []);
+  for (const { series } of owners) for (const each of series) families[each.metric.id].push(each);
+  return families;
 }
 
 /** The lines before the first sample of a series. */

@@ -19,6 +19,14 @@ export function labelNames(metric: Metric): string[] {
   return [...(app === undefined ? [] : [app]), 'region', 'host', ...instance, 'proxy_id', ...metric.own];
 }
 
+/** Of a line on a page, about: its value and what a histogram adds are those of a middling one. */
+export function lineBytes(metric: Metric, values: readonly string[], { region, host }: Machine): number {
+  const [names, ends] = [labelNames(metric), metric.type === 'histogram' ? 24 : 8];
+  const quoted = names.reduce((sum, name) => sum + name.length + 4, 0);
+  const own = values.reduce((sum, value) => sum + value.length, 0);
+  return metric.name.length + quoted + own + region.length + host.length + 'green'.length + ends;
+}
+
 /** `app="demo",region="iad",…`, without braces. @param values as the recorder gives them. */
 export function labelText(metric: Metric, values: readonly string[], machine: Machine, colour: Colour): string {
   const known: Record<string, string> = { ...machine, proxy_id: colour };

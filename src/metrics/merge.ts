@@ -2,7 +2,7 @@
 
 import type { Colour, Counts, SeriesDefinition } from '../supervisor/messages.ts';
 import { M, type Metric, metrics } from './catalogue.ts';
-import { labelText, type Machine } from './labels.ts';
+import { labelText, lineBytes, type Machine } from './labels.ts';
 
 /** The half of a series that one colour counts. Most stay at 0, and many are never shown: what they need is made when it is needed. */
 export class Cell {
@@ -45,9 +45,17 @@ export interface Series {
  * An app, or an instance of one: what a generation has or has not. Its series live and go together, so that a status
  * that one generation never saw stays while the instance does, and no counter falls.
  */
-interface Owner {
+export interface Owner {
   readonly key: string;
+  /** Empty for what belongs to none. */
+  readonly app: string;
+  /** Null for what is the app's alone. */
+  readonly instance: string | null;
   readonly series: Series[];
+  /** Of a page, about. */
+  bytes: number;
+  /** Where it is on the page of this name, see parts.ts; null before. */
+  place: { page: string; part: number } | null;
   /** Live workers that have a series of it. */
   workers: number;
   changed: number;
@@ -88,6 +96,8 @@ export interface StoreSnapshot {
     /** By definition; 0 for histograms. */
     sums: Float64Array;
   }[];
+  /** Absent from a supervisor that knows no parts. */
+  places?: [owner: string, page: string, part: number][];
 }
 
 /** What counts as opened, and as closed. */
@@ -113,6 +123,7 @@ export class Store {
   readonly #clock: () => number;
   readonly #workers = new Map<number, Worker>();
   readonly #owners = new Map<string, Owner>();
+  readonly #apps = new Map<string, Set<Owner>>();
   readonly #families: readonly Map<string, Series>[] = metrics.map(() => new Map());
   /** Of one value, and of a histogram. */
   readonly #zeros: readonly [Float64Array, Float64Array];
@@ -127,6 +138,16 @@ export class Store {
   /** All series of a metric, in the order they came up. @param metric position in the catalogue. */
   series(metric: number): IterableIterator<Series> {
     return this.#families[metric].values();
+  }
+
+  /** An app and its instances, in the order they came up; `''`: what belongs to no app. */
+  ownersOf(app: string): Iterable<Owner> {
+    return this.#apps.get(app) ?? [];
+  }
+
+  /** Of all owners. */
+  get apps(): Iterable<string> {
+    return this.#apps.keys();
   }
 
   /** A worker begins to count. @param worker its id is unique in the supervisor's life. */
@@ -205,11 +226,14 @@ export class Store {
       definitions,
       sums: Float64Array.from(definitions, ({ index }) => at[index]?.sum ?? 0),
     }));
-    return { series, workers };
+    const places = [...this.#owners.values()].flatMap(({ key, place }): [string, string, number][] =>
+      place === null ? [] : [[key, place.page, place.part]],
+    );
+    return { series, workers, places };
   }
 
   /** Adds another store's values and workers; its bounds are the same. */
-  restore({ series, workers }: StoreSnapshot): void {
+  restore({ series, workers, places = [] }: StoreSnapshot): void {
     for (const { metric, labels, blue, green } of series) {
       const mine = this.#resolve(metrics[metric], labels);
       for (let i = 0; i < blue.length; i++) {
@@ -226,6 +250,10 @@ export class Store {
         if (part) part.sum = sums[i];
       }
     }
+    for (const [key, page, part] of places) {
+      const owner = this.#owners.get(key);
+      if (owner !== undefined) owner.place = { page, part };
+    }
   }
 
   /** Removes what no live worker has had for ten minutes, and that has not changed since. */
@@ -234,6 +262,7 @@ export class Store {
     for (const owner of this.#owners.values()) {
       if (owner.workers > 0 || now - owner.changed < lifetimeAfterUse) continue;
       this.#owners.delete(owner.key);
+      this.#forget(owner);
       for (const { metric, labels } of owner.series) this.#families[metric.id].delete(JSON.stringify(labels));
     }
   }
@@ -283,17 +312,34 @@ export class Store {
     const series = { metric, labels, owner, blue: cell('blue'), green: cell('green') };
     family.set(key, series);
     owner.series.push(series);
+    owner.bytes += this.#bytes(metric, labels);
     return series;
   }
 
   #owner(labels: readonly string[]): Owner {
     const key = JSON.stringify(labels);
-    let owner = this.#owners.get(key);
-    if (owner === undefined) {
-      owner = { key, series: [], workers: 0, changed: this.#clock() };
-      this.#owners.set(key, owner);
-    }
+    const known = this.#owners.get(key);
+    if (known !== undefined) return known;
+    const [app = '', instance = null] = labels;
+    const made = { series: [], bytes: 0, place: null, workers: 0, changed: this.#clock() };
+    const owner: Owner = { key, app, instance, ...made };
+    this.#owners.set(key, owner);
+    const all = this.#apps.get(app);
+    if (all === undefined) this.#apps.set(app, new Set([owner]));
+    else all.add(owner);
     return owner;
+  }
+
+  #forget(owner: Owner): void {
+    const all = this.#apps.get(owner.app)!;
+    all.delete(owner);
+    if (all.size === 0) this.#apps.delete(owner.app);
+  }
+
+  /** Of a series on a page, in both colours, about. */
+  #bytes(metric: Metric, labels: readonly string[]): number {
+    const lines = metric.type === 'histogram' ? this.bounds.length + 3 : 1;
+    return 2 * lines * lineBytes(metric, labels, this.#machine);
   }
 
   #close(worker: Worker, { series, sum }: Part): void {

@@ -61,12 +61,13 @@ global:
   scrape_interval: ${interval}s
   scrape_timeout: ${Math.min(interval, defaultTimeout)}s
 scrape_configs:
-  # The edges: one page for each organization, whose series say themselves which instance they are of.
+  # The edges: a page for each organization, in parts; its series say themselves which instance they are of. What tells the parts
+  # apart stays on up and scrape_*: a series is the same in whichever part it comes.
   - job_name: fly-edge
     honor_labels: true
     follow_redirects: false
 ${limit}${discovered('edge')}    metric_relabel_configs:
-${rule('regex: job', 'action: labeldrop')}${rule('source_labels: [__name__]', 'regex: fly_(edge|slot|volume)_.*', 'target_label: instance', "replacement: ''")}
+${rule('regex: job|part', 'action: labeldrop')}${rule('source_labels: [__name__]', 'regex: fly_(edge|slot|volume)_.*', 'target_label: instance', "replacement: ''")}
   # The apps' own series. What they say of these labels, or by the edge's names, is not believed; a redirect could lead elsewhere.
   - job_name: fly-app
     honor_labels: false

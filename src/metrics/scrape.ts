@@ -5,10 +5,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
+import { decimal } from '../text/ascii.ts';
 import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
-import { contentType, type PageScope, pieceSize, render } from './exposition.ts';
+import { contentType, ownersIn, type PageScope, type PageShare, pieceSize, render } from './exposition.ts';
 import type { Store } from './merge.ts';
+import { partsOf, shareOf } from './parts.ts';
 import { Places } from './places.ts';
 import { createScraperServer } from './scraper-server.ts';
 
@@ -24,8 +26,8 @@ export interface ScrapeOptions {
   serving: () => boolean;
   /** Has the workers report; ends in time, whether all did or not. */
   beforeScrape: () => Promise<void>;
-  /** What follows the proxy's series, in the same format. @param scope undefined on the whole page. */
-  append: (scope: PageScope | undefined) => Promise<string>;
+  /** What follows the proxy's series, in the same format. @param share undefined on the whole page. */
+  append: (share: PageShare | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
   discover: (self: string | null) => Iterable<TargetGroup>;
   /** Milliseconds until a page must have been taken. */
@@ -44,7 +46,7 @@ const defaultPageTimeout = 60_000;
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
 
-/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG]`, `/sd`, `/healthz` and the page. */
+/** An HTTP server that does not listen yet. It answers GET and HEAD of `/metrics[?org=SLUG][&part=N]`, `/sd`, `/healthz` and the page. */
 export function createScrapeServer(options: ScrapeOptions): Server {
   const routes: Record<string, Route> = {
     ...largeRoutes(options),
@@ -81,9 +83,16 @@ function largeRoutes(options: ScrapeOptions): Record<string, Route> {
     const org = query.get('org');
     const scope = org === null ? undefined : scopeOf(org);
     if (org !== null && scope === undefined) return line(response, 404, 'unknown organization');
+    const asked = query.get('part');
+    const part = asked === null ? null : decimal(asked);
+    const parts = () => partsOf(store, org ?? '', scope);
+    if (part !== null && parts()[part] === undefined) return line(response, 404, 'unknown part');
     await answer(request, response, contentType, async () => {
       await beforeScrape();
-      return pieces(render(store, scope), await append(scope));
+      if (part === null) return pieces(render(store, scope && ownersIn(store, scope)), await append(scope));
+      // As they are after the workers' reports, which may have brought more.
+      const now = parts();
+      return pieces(render(store, now[part]?.owners ?? []), await append(shareOf(now, part, scope)));
     });
   };
   const sd: Route = (request, response) =>

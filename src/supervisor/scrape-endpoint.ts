@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net, { type Socket } from 'node:net';
 import type { Address } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
-import type { PageScope } from '../metrics/exposition.ts';
+import type { PageShare } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { reachable } from '../metrics/scrape-config.ts';
@@ -29,8 +29,8 @@ export class ScrapeEndpoint {
 
   constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append' | 'page'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
-    const append = async (scope?: PageScope) =>
-      (await volumes.page(scope)) + (scope === undefined || scope.unowned ? await renderRegistry(register) : '');
+    const append = async (share?: PageShare) =>
+      (await volumes.page(share)) + (share === undefined || share.unowned ? await renderRegistry(register) : '');
     this.#server = createScrapeServer({
       ...options,
       append,

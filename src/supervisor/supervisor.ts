@@ -6,6 +6,7 @@ import type { Log } from '../log/log.ts';
 import { defaultBuckets } from '../metrics/buckets.ts';
 import { discover } from '../metrics/discovery.ts';
 import { Store } from '../metrics/merge.ts';
+import { partsOf } from '../metrics/parts.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import { CommandSocket, type Commands, type Restarted, type Upgraded } from './commands.ts';
 import { Configuration, type Load } from './configuration.ts';
@@ -78,7 +79,12 @@ export class Supervisor implements Commands {
       ...(config === null && { hostsKey: 'hosts in [metrics] of an edge.toml, and run with --config' }),
       serving: () => slots.serving?.state === 'accepting',
       beforeScrape: () => hub.flush(),
-      discover: (self) => discover(configuration.plan, self ?? formatAddress(this.#metricsAddress)),
+      discover: (self) =>
+        discover(
+          configuration.plan,
+          self ?? formatAddress(this.#metricsAddress),
+          (org) => partsOf(store, org ?? '', org === null ? undefined : configuration.scopeOf(org)).length,
+        ),
     });
     const commands = new CommandSocket(plan.slots.control, this);
     this.#parts = { log, hub, store, sockets, slots, scrape, commands, configuration };

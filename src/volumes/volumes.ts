@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { volumeSeries } from '../metrics/catalogue-volume.ts';
-import { formatNumber, headerOf, type PageScope } from '../metrics/exposition.ts';
+import { formatNumber, headerOf, type PageShare } from '../metrics/exposition.ts';
 import { escapeLabel, type Machine } from '../metrics/labels.ts';
 import { type LogicalVolume, type LvsReason, type LvsReport, type LvsRun, runLvs } from './lvs.ts';
 
@@ -46,12 +46,12 @@ export class Volumes {
     this.#options = { run: runLvs, now: () => performance.now(), ...options };
   }
 
-  /** Lines of the text format, or nothing. @param scope undefined on the whole page. */
-  async page(scope: PageScope | undefined): Promise<string> {
+  /** Lines of the text format, or nothing. @param share undefined on the whole page. */
+  async page(share: PageShare | undefined): Promise<string> {
     const all = this.#options.volumes();
     if (all.length === 0) return '';
     await this.#refresh();
-    const shown = all.filter(({ app }) => scope === undefined || scope.apps.has(app));
+    const shown = all.filter(({ app }) => share === undefined || share.apps.has(app));
     const oldest = this.#options.now() - longestAge;
     let sizes = '';
     let uses = '';
@@ -62,7 +62,7 @@ export class Volumes {
       sizes += `${sizeBytes.name}${labels} ${formatNumber(known.size)}\n`;
       if (known.used !== null) uses += `${usedPct.name}${labels} ${formatNumber(known.used)}\n`;
     }
-    const errors = scope === undefined || scope.unowned ? this.#errorLines() : '';
+    const errors = share === undefined || share.unowned ? this.#errorLines() : '';
     return withHeader(sizeBytes, sizes) + withHeader(usedPct, uses) + withHeader(errorCount, errors);
   }
 

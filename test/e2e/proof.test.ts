@@ -368,7 +368,7 @@ lv = "vg0/lv1"
   }
 
   test.each(['alpha', 'beta'] as const)('what %s reads of the edge is what its page said', async (org) => {
-    const page = edgeTap.passed(`/metrics?org=${org}`);
+    const page = edgeTap.passed(`/metrics?org=${org}&part=0`);
     expect(await compare(org, 'fly_(edge|app|slot|volume)_.*', '', ['org'], page)).toBeGreaterThan(100);
   });
 

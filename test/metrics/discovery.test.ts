@@ -21,10 +21,15 @@ const app = (more: Partial<AppPlan>): AppPlan => ({
   ...more,
 });
 
+const whole = () => 1;
+const part = (number: number) => ({ part: String(number), __param_part: String(number) });
+
 const endpoint = { port: 9100, path: '/metrics', https: false, processes: [] };
 
 test('without organizations the whole page is one target', () => {
-  expect(discover(plan(), 'edge:9091')).toEqual([{ targets: ['edge:9091'], labels: { __meta_fly_kind: 'edge' } }]);
+  expect(discover(plan(), 'edge:9091', whole)).toEqual([
+    { targets: ['edge:9091'], labels: { __meta_fly_kind: 'edge', ...part(0) } },
+  ]);
 });
 
 test('each organization has a page of its own, also one without apps', () => {
@@ -36,16 +41,35 @@ test('each organization has a page of its own, also one without apps', () => {
     discover(
       plan((p) => Object.assign(p, { organizations })),
       '[::1]:9091',
+      whole,
     ),
   ).toEqual([
     {
       targets: ['[::1]:9091'],
-      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '7', org: 'alpha', __param_org: 'alpha' },
+      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '7', org: 'alpha', __param_org: 'alpha', ...part(0) },
     },
     {
       targets: ['[::1]:9091'],
-      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '8', org: 'beta', __param_org: 'beta' },
+      labels: { __meta_fly_kind: 'edge', __meta_fly_tenant: '8', org: 'beta', __param_org: 'beta', ...part(0) },
     },
+  ]);
+});
+
+test('a page in several parts is as many targets, whose `up` a label tells apart', () => {
+  const organizations = [
+    { slug: 'alpha', id: 7 },
+    { slug: 'beta', id: 8 },
+  ];
+  const found = discover(
+    plan((p) => Object.assign(p, { organizations })),
+    'edge:9091',
+    (org) => (org === 'alpha' ? 1 : 3),
+  );
+  expect(found.map(({ labels }) => [labels.org, labels.part, labels.__param_part])).toEqual([
+    ['alpha', '0', '0'],
+    ['beta', '0', '0'],
+    ['beta', '1', '1'],
+    ['beta', '2', '2'],
   ]);
 });
 
@@ -59,6 +83,7 @@ test('an endpoint with a query, and one without its slash, as a scraper has to b
   const labels = discover(
     plan((p) => Object.assign(p, { apps: [shop] })),
     'edge:9091',
+    whole,
   )
     .slice(1)
     .map((each) => each.labels);
@@ -84,6 +109,7 @@ test("each instance's endpoints, with our labels", () => {
   const found = discover(
     plan((p) => Object.assign(p, { apps: [shop], organizations: [{ slug: 'alpha', id: 7 }] })),
     'edge:9091',
+    whole,
   ).slice(1);
   expect(found.map(({ targets }) => targets)).toEqual([
     ['10.0.0.1:9100'],
@@ -121,6 +147,7 @@ test('agents and exporters, each with a job of its own', () => {
   const found = discover(
     plan((p) => Object.assign(p, { apps: [shop], organizations: [{ slug: 'alpha', id: 7 }] })),
     'edge:9091',
+    whole,
   ).slice(1);
   expect(found.map(({ targets, labels }) => [targets[0], labels.__meta_fly_kind, labels.job])).toEqual([
     ['10.0.0.1:9100', 'agent', 'agent'],
@@ -137,6 +164,7 @@ test('exporters of one port on several machines stay apart', () => {
   const found = discover(
     plan((p) => Object.assign(p, { apps: [shop] })),
     'x:1',
+    whole,
   ).slice(1);
   expect(found.map(({ labels }) => labels.job)).toEqual([
     'exporter 10.0.0.1:9187',
@@ -151,6 +179,7 @@ test('an endpoint of some process groups is asked on their instances alone', () 
     discover(
       plan((p) => Object.assign(p, { apps: [app({ instances, metrics: [{ ...endpoint, processes }] })] })),
       'x:1',
+      whole,
     )
       .slice(1)
       .map(({ labels }) => labels.instance);

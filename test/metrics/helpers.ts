@@ -1,4 +1,4 @@
-import { render } from '../../src/metrics/exposition.ts';
+import { ownersIn, render } from '../../src/metrics/exposition.ts';
 import { Store } from '../../src/metrics/merge.ts';
 import { Recorder } from '../../src/metrics/recorder.ts';
 import { type Page, parseExposition } from '../helpers/exposition.ts';
@@ -15,7 +15,7 @@ export function storeAt(start = 1_000): { store: Store; wait: (ms: number) => vo
 }
 
 export const pageText = (store: Store, apps?: ReadonlySet<string>, unowned = false): string =>
-  [...render(store, apps && { apps, unowned })].join('');
+  [...render(store, apps && ownersIn(store, { apps, unowned }))].join('');
 export const pageOf = (store: Store, apps?: ReadonlySet<string>): Page => parseExposition(pageText(store, apps));
 
 /** A worker as the supervisor sees it: what its recorder counts reaches the store with `ship`. */

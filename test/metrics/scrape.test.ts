@@ -105,6 +105,31 @@ test("one organization's page has its apps alone", async () => {
   expect(page.has('process_up')).toBe(false);
 });
 
+test('a page in parts: those that there are, and no other', async () => {
+  const apps = new Set(Array.from({ length: 60 }, (_, i) => `app-${i}`));
+  const { store } = storeAt();
+  const { recorder, ship } = workerOf(store, 1, 'blue');
+  for (const app of apps)
+    for (let i = 0; i < 60; i++) recorder.observe(recorder.series(M.appConnectTime, [app, `instance-${i}`]), 0.5);
+  ship();
+  const port = await start({ store, scopeOf: (org) => (org === 'personal' ? { apps, unowned: false } : undefined) });
+  const page = async (query: string) => (await get(port, `/metrics?${query}`)).body.toString();
+  const samples = (text: string) => text.split('\n').filter((line) => line.startsWith('fly_'));
+  const parts: string[] = [];
+  for (;;) {
+    const { status, body } = await get(port, `/metrics?part=${parts.length}&org=personal`);
+    if (status === 404) break;
+    parts.push(String(body));
+  }
+  expect(parts.length).toBeGreaterThan(1);
+  expect(parts.flatMap(samples).toSorted()).toEqual(samples(await page('org=personal')).toSorted());
+  for (const wrong of [String(parts.length), '-1', '', 'x', '0x0', '1.0', '%C2%A00', '99999999999999999999']) {
+    const { status, body } = await get(port, `/metrics?org=personal&part=${wrong}`);
+    expect([wrong, status, String(body)]).toEqual([wrong, 404, 'unknown part\n']);
+  }
+  expect((await get(port, '/metrics?org=nobody&part=0')).status).toBe(404);
+});
+
 test("an operator's page has what belongs to no app too, and other organizations' apps not", async () => {
   const port = await start({ scopeOf: () => ({ apps: new Set(['a']), unowned: true }) });
   const page = parseExposition((await get(port, '/metrics?org=personal')).body.toString());
