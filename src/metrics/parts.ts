@@ -14,9 +14,9 @@ export interface Part {
 }
 
 /** Bytes that newcomers fill a part up to. */
-const filled = 2 * 1024 * 1024;
+const filled = 4 * 1024 * 1024;
 /** Beyond this the last ones move on: what is there has more series than it had, for statuses that came up. */
-const most = 6 * 1024 * 1024;
+const most = 8 * 1024 * 1024;
 
 /**
  * All parts of a page, by number. The last one has room: newcomers are scraped from their first count on, since scrapers

@@ -3,11 +3,16 @@
 import type { Counts, SeriesDefinition } from '../supervisor/messages.ts';
 import { metrics } from './catalogue.ts';
 
+/** Values are looked at in blocks of 64: on a large edge a report finds little of all that there is changed. */
+const blockBits = 6;
+
 export class Recorder {
   readonly #bounds: Float64Array;
   #values = new Float64Array(1024);
   /** What `collect` has handed out so far. */
   #sent = new Float64Array(1024);
+  /** By block: 1 when a value may have changed since. */
+  #touched = new Uint8Array(1024 >> blockBits);
   #used = 0;
   readonly #known = new Map<string, number>();
   #definitions: SeriesDefinition[] = [];
@@ -38,21 +43,26 @@ export class Recorder {
   /** Counter or gauge. */
   inc(index: number): void {
     this.#values[index] += 1;
+    this.#touched[index >> blockBits] = 1;
   }
 
   /** Gauge. */
   dec(index: number): void {
     this.#values[index] -= 1;
+    this.#touched[index >> blockBits] = 1;
   }
 
   /** Gauge. */
   set(index: number, value: number): void {
     this.#values[index] = value;
+    this.#touched[index >> blockBits] = 1;
   }
 
   /** Counter: one that would fall, or stop being a number, stays. */
   add(index: number, n: number): void {
-    if (n > 0 && n < Infinity) this.#values[index] += n;
+    if (!(n > 0 && n < Infinity)) return;
+    this.#values[index] += n;
+    this.#touched[index >> blockBits] = 1;
   }
 
   /** Histogram: a bucket's bound belongs to it. A clock that went back counts as 0. */
@@ -64,7 +74,10 @@ export class Recorder {
     let bucket = 0;
     while (bucket < bounds.length && seconds > bounds[bucket]) bucket += 1;
     values[index + bucket] += 1;
-    values[index + bounds.length + 1] += seconds;
+    this.#touched[(index + bucket) >> blockBits] = 1;
+    const sum = index + bounds.length + 1;
+    values[sum] += seconds;
+    this.#touched[sum >> blockBits] = 1;
   }
 
   /** Whether there are series that have not been handed out. */
@@ -82,16 +95,28 @@ export class Recorder {
     const told = this.behind ? this.#definitions[0].index : this.#used;
     const values = this.#values;
     const sent = this.#sent;
+    const touched = this.#touched;
     let changed = 0;
-    for (let i = 0; i < told; i++) if (values[i] !== sent[i]) changed += 1;
+    for (let start = 0; start < told; start += 1 << blockBits) {
+      if (touched[start >> blockBits] === 0) continue;
+      const end = Math.min(start + (1 << blockBits), told);
+      for (let i = start; i < end; i++) if (values[i] !== sent[i]) changed += 1;
+    }
     if (changed === 0 && definitions.length === 0) return null;
     const indexes = new Uint32Array(changed);
     const amounts = new Float64Array(changed);
-    for (let i = 0, at = 0; at < changed; i++) {
-      if (values[i] === sent[i]) continue;
-      indexes[at] = i;
-      amounts[at++] = values[i] - sent[i];
-      sent[i] = values[i];
+    let at = 0;
+    for (let start = 0; start < told; start += 1 << blockBits) {
+      if (touched[start >> blockBits] === 0) continue;
+      const end = Math.min(start + (1 << blockBits), told);
+      for (let i = start; i < end; i++) {
+        if (values[i] === sent[i]) continue;
+        indexes[at] = i;
+        amounts[at++] = values[i] - sent[i];
+        sent[i] = values[i];
+      }
+      // What is beyond `told` in the last block is for the next call.
+      if (end === start + (1 << blockBits)) touched[start >> blockBits] = 0;
     }
     return { definitions, indexes, amounts };
   }
@@ -103,6 +128,9 @@ export class Recorder {
       array.set(old);
       return array;
     };
+    const touched = new Uint8Array(Math.ceil(length / (1 << blockBits)));
+    touched.set(this.#touched);
+    this.#touched = touched;
     this.#values = grown(this.#values);
     this.#sent = grown(this.#sent);
   }

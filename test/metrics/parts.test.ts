@@ -44,9 +44,9 @@ test('the parts are the page, each line once, each well below what a scraper tak
   const parts = partsOf(store, 'org', scope);
   const pages = parts.map((part) => text(store, part));
   expect(pages.flatMap(lines).toSorted()).toEqual(lines(pageText(store, scope.apps, true)).toSorted());
-  expect(parts.length).toBeGreaterThan(10);
+  expect(parts.length).toBeGreaterThan(5);
   for (const [i, page] of pages.entries()) {
-    expect(page.length).toBeLessThan(4 * mebibyte);
+    expect(page.length).toBeLessThan(5 * mebibyte);
     // What it is thought to be is what it is, nearly.
     if (parts[i]!.bytes > 0) expect(page.length / parts[i]!.bytes).toBeCloseTo(1, 0.5);
   }
@@ -110,15 +110,15 @@ test('one app more never waits for a part that nobody scrapes yet', () => {
 test('a part that grew too large, for statuses that came up, gives up its last ones alone', () => {
   const { store } = storeAt();
   const worker = workerOf(store, 1, 'blue');
-  count(worker, names(0, 300));
+  count(worker, names(0, 600));
   worker.ship();
-  const scope = scopeOf(names(0, 300));
+  const scope = scopeOf(names(0, 600));
   const before = where(partsOf(store, 'org', scope));
-  const many = Array.from({ length: 12 }, (_, i) => String(400 + i));
-  count(worker, names(0, 300), many);
+  const many = Array.from({ length: 4 }, (_, i) => String(400 + i));
+  count(worker, names(0, 600), many);
   worker.ship();
   const parts = partsOf(store, 'org', scope);
-  for (const part of parts) expect(text(store, part).length).toBeLessThan(8 * mebibyte);
+  for (const part of parts) expect(text(store, part).length).toBeLessThan(10 * mebibyte);
   const after = where(parts);
   const moved = [...after].filter(([owner, part]) => before.get(owner) !== part);
   expect(moved.length).toBeGreaterThan(0);

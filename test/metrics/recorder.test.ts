@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { M } from '../../src/metrics/catalogue.ts';
 import { Recorder } from '../../src/metrics/recorder.ts';
 import { StatusSeries } from '../../src/metrics/status.ts';
+import { seeded } from '../helpers/random.ts';
 import { bounds } from './helpers.ts';
 
 const amounts = (recorder: Recorder) => {
@@ -135,4 +136,56 @@ test('an edge has more statuses from birth', () => {
     200, 201, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409, 410, 413, 422, 429, 500, 501, 502,
     503, 504,
   ]);
+});
+
+test('whatever is recorded in whatever order, each increment is told once, also with series that are told later', () => {
+  const next = seeded(7);
+  const pick = (most: number) => Math.floor(next() * most);
+  for (let round = 0; round < 20; round++) {
+    const recorder = new Recorder(bounds);
+    const width = bounds.length + 2;
+    /** First index by kind. */
+    const [counters, gauges, histograms]: number[][] = [[], [], []];
+    const counted: number[] = [];
+    const told: number[] = [];
+    const grow = () => {
+      const label = String(counters.length);
+      counters.push(recorder.series(M.edgeDataIn, [label]));
+      gauges.push(recorder.series(M.appConcurrency, [label, 'i']));
+      histograms.push(recorder.series(M.appConnectTime, [label, 'i']));
+    };
+    const change = (index: number, by: number) => (counted[index] = (counted[index] ?? 0) + by);
+    const take = (most?: number) => {
+      const counts = recorder.collect(most);
+      for (const [i, index] of (counts?.indexes ?? []).entries()) {
+        expect(counts!.amounts[i]).not.toBe(0);
+        told[index] = (told[index] ?? 0) + counts!.amounts[i]!;
+      }
+    };
+    for (let step = 0; step < 600; step++) {
+      if (step === 0 || next() < 0.1) grow();
+      const which = pick(counters.length);
+      const kind = pick(6);
+      if (kind === 0) recorder.inc(of(counters[which]!, 1));
+      if (kind === 1) recorder.add(of(counters[which]!, 3), 3);
+      if (kind === 2) recorder.inc(of(gauges[which]!, 1));
+      if (kind === 3) recorder.dec(of(gauges[which]!, -1));
+      if (kind === 4) {
+        const bucket = pick(width - 1);
+        recorder.observe(histograms[which]!, bucket === bounds.length ? 1024 : bounds[bucket]!);
+        change(histograms[which]! + bucket, 1);
+        change(histograms[which]! + width - 1, bucket === bounds.length ? 1024 : bounds[bucket]!);
+      }
+      if (kind === 5) take(next() < 0.5 ? 1 + pick(3) : undefined);
+    }
+    while (recorder.behind) take(1);
+    take();
+    const all = Array.from({ length: Math.max(counted.length, told.length) }, (_, i) => i);
+    expect(all.map((i) => (told[i] ?? 0).toFixed(6))).toEqual(all.map((i) => (counted[i] ?? 0).toFixed(6)));
+
+    function of(index: number, by: number): number {
+      change(index, by);
+      return index;
+    }
+  }
 });
