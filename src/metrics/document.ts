@@ -45,7 +45,7 @@ export const document = (): string => `<!-- Made by \`npm run docs\` from src/me
 
 \`GET /metrics\` on the metrics port gives them in Prometheus' text format 0.0.4, whatever \`Accept\` says: OpenMetrics would
 rename the counters. gzip is used when the scraper accepts it. \`GET /metrics?org=SLUG\` gives the series of one
-organization's apps alone; an unknown organization is a 404. \`GET /sd\` lists what there is to scrape, the apps' own
+organization's apps alone, with \`part=N\` one of the parts that \`/sd\` lists; an unknown organization or part is a 404. \`GET /sd\` lists what there is to scrape, the apps' own
 endpoints among it ([storage.md](storage.md)). \`GET /healthz\` answers 200 while a slot serves, else 503.
 Eight scrapes may run at once; one more gets a 503.
 
