@@ -1,11 +1,11 @@
 import type { Limits } from '../config/plan.ts';
-import type { ProxyHost } from './host.ts';
-import type { ConnectionHost } from './listener/client-connection.ts';
+import type { ConnectionOwner } from './listener/client-connection.ts';
+import type { Reporter } from './reporter.ts';
 import type { App, Route } from './routing/route.ts';
 import type { Sweep } from './sweep.ts';
 
 /** What everything on the data path of one worker shares. */
-export interface Context extends ConnectionHost {
+export interface Context extends ConnectionOwner {
   readonly region: string;
   readonly limits: Limits;
   /** The proxies in front of us that are trusted. */
@@ -13,7 +13,7 @@ export interface Context extends ConnectionHost {
   /** Whether their `Fly-Client-IP` is believed. */
   readonly flyClientIp: boolean;
   readonly sweep: Sweep;
-  readonly host: ProxyHost;
+  readonly reporter: Reporter;
   /** The generation drains: answers say `Connection: close`. */
   readonly draining: boolean;
   /** It drains because another one takes over; false: because the edge ends. */

@@ -4,17 +4,20 @@ import type { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 import type { Ejection } from '../supervisor/messages.ts';
+import { Admission } from './admission.ts';
+import type { Permits } from './balancing/permits.ts';
 import { Service } from './balancing/service.ts';
 import { sweepInterval } from './clock.ts';
 import type { Context } from './context.ts';
 import { mostForClients } from './descriptors.ts';
 import { errors } from './errors.ts';
-import type { ProxyHost } from './host.ts';
 import { ClientConnection, type Protocol } from './listener/client-connection.ts';
 import type { TcpHandle } from './listener/handle.ts';
 import { unmapped } from './listener/ip.ts';
 import { Listener } from './listener/listener.ts';
 import { TrustedPeers } from './listener/trusted.ts';
+import { report } from './report.ts';
+import type { Reporter } from './reporter.ts';
 import { HostTable } from './routing/hosts.ts';
 import { type App, makeRoute, type Route } from './routing/route.ts';
 import { EdgeSeries, InstanceSeries } from './series.ts';
@@ -46,11 +49,12 @@ export class DataPlane implements Context {
   readonly region: string;
   readonly limits: Plan['limits'];
   readonly sweep = new Sweep();
-  readonly host: ProxyHost;
+  readonly reporter: Reporter;
   readonly unnamed: EdgeSeries;
   draining = false;
   handover = false;
   readonly #recorder: Recorder;
+  readonly #permits: Permits;
   readonly #resolver: Pick<Resolver, 'follow'>;
   readonly trusted: TrustedPeers;
   readonly flyClientIp: boolean;
@@ -63,7 +67,7 @@ export class DataPlane implements Context {
   readonly #listeners = new Map<string, Listener>();
   readonly #handles: { listener: Listener; handle: TcpHandle }[] = [];
   readonly #clients = new Set<ClientConnection>();
-  readonly #openOf = new Map<EdgeSeries, number>();
+  readonly #admission: Admission;
   readonly #drained = Promise.withResolvers<void>();
   readonly #deadlines: NodeJS.Timeout[] = [];
   /** Connections that met the drain's deadline. */
@@ -73,16 +77,19 @@ export class DataPlane implements Context {
   constructor(
     plan: Plan,
     recorder: Recorder,
-    host: ProxyHost,
+    reporter: Reporter,
+    permits: Permits,
     ticketKeys: readonly Uint8Array[],
     resolver: Pick<Resolver, 'follow'>,
   ) {
     this.#resolver = resolver;
     this.region = plan.region;
     this.limits = plan.limits;
-    this.host = host;
+    this.reporter = reporter;
+    this.#permits = permits;
     this.#recorder = recorder;
     this.unnamed = new EdgeSeries(recorder, '');
+    this.#admission = new Admission(plan.limits, reporter, this.unnamed);
     this.trusted = new TrustedPeers(plan.trustedProxies.cidrs);
     this.flyClientIp = plan.trustedProxies.flyClientIp;
     this.#certificates = new CertificateStore(plan.certificates, ticketKeys);
@@ -113,7 +120,7 @@ export class DataPlane implements Context {
       const upstreams = service.upstreams.map(
         (upstream) => new Upstream(upstream, service, ofInstance.get(upstream.instance)!, this.#nameOf(upstream)),
       );
-      const made = new Service(service, upstreams, this.limits, this.host);
+      const made = new Service(service, upstreams, this.limits, this.#permits);
       for (const upstream of upstreams) {
         this.#upstreams.set(upstream.key, upstream);
         if (this.limits.ejectFailures > 0) upstream.onOutcome = (of) => this.#outcome(of);
@@ -134,7 +141,7 @@ export class DataPlane implements Context {
   #outcome(upstream: Upstream): void {
     const { key, failures } = upstream;
     const most = this.limits.ejectFailures;
-    if (failures <= most || failures % most === 0) this.host.outcome(key, addressOf(upstream), failures);
+    if (failures <= most || failures % most === 0) this.reporter.outcome(key, addressOf(upstream), failures);
   }
 
   #routesOf(listener: ListenerPlan): Route[] {
@@ -173,8 +180,7 @@ export class DataPlane implements Context {
   }
 
   #acceptFailed(reason: string): void {
-    this.unnamed.failed(errors.accept);
-    this.host.error(errors.accept, '', '', '', reason);
+    report(errors.accept, this.unnamed, this.reporter, { detail: reason });
   }
 
   #accepted(listener: Listener, handle: TcpHandle): void {
@@ -185,34 +191,23 @@ export class DataPlane implements Context {
     this.#clients.add(connection);
     this.sweep.add(connection);
     connection.trusted = this.trusted.has(client.address);
-    if (this.#clients.size > this.limits.connections) this.#overLimit(connection, this.unnamed);
-    else listener.begin(connection);
-  }
-
-  #overLimit(connection: ClientConnection, series: EdgeSeries): void {
-    series.failed(errors.connectionLimit);
-    this.host.error(errors.connectionLimit, series.app, '', '', connection.client.address);
-    connection.reset();
+    if (this.#admission.accepted(connection)) listener.begin(connection);
   }
 
   connectionNamed(connection: ClientConnection, series: EdgeSeries): void {
-    const open = (this.#openOf.get(series) ?? 0) + 1;
-    this.#openOf.set(series, open);
-    if (open > this.limits.connectionsPerApp) this.#overLimit(connection, series);
+    this.#admission.named(connection, series);
   }
 
   connectionClosed(connection: ClientConnection): void {
     this.#clients.delete(connection);
     this.sweep.remove(connection);
-    const { series } = connection;
-    const open = series === null ? undefined : this.#openOf.get(series);
-    if (open !== undefined) this.#openOf.set(series!, open - 1);
+    this.#admission.closed(connection.series);
     if (this.draining) this.#endIfDrained();
   }
 
   /** Client connections open now. */
   connections(): number {
-    return this.#clients.size;
+    return this.#admission.open;
   }
 
   // ---- what the supervisor says ----
@@ -242,7 +237,7 @@ export class DataPlane implements Context {
   grant(key: string, permits: number): void {
     const upstream = this.#upstreams.get(key);
     if (upstream === undefined) {
-      this.host.release(key, permits);
+      this.#permits.release(key, permits);
       return;
     }
     this.#serviceOf.get(upstream)!.grant(upstream, permits);
@@ -253,7 +248,7 @@ export class DataPlane implements Context {
     const upstream = this.#upstreams.get(key);
     if (upstream === undefined) return;
     const back = upstream.recall(owed);
-    if (back > 0) this.host.release(key, back);
+    if (back > 0) this.#permits.release(key, back);
   }
 
   setOthers(key: string, inFlight: number): void {

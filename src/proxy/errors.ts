@@ -8,8 +8,10 @@ export interface EdgeError {
   readonly source: 'client' | 'edge' | 'instance';
   /** 0: nothing can be answered, the connection is closed. */
   readonly status: number;
-  /** Another instance may get the request (when no byte was sent, or the method allows it). */
+  /** It may be tried again (when no byte was sent, or the method allows it): see `Tries`. */
   readonly retry: boolean;
+  /** Only where the connection had carried a request before. */
+  readonly reusedOnly: boolean;
   /** Moves `fly_edge_error_count` and writes a log line. */
   readonly counted: boolean;
   /** What the one-line body says. */
@@ -21,8 +23,11 @@ const row = (
   source: EdgeError['source'],
   status: number,
   message: string,
-  more: { retry?: boolean; counted?: boolean } = {},
-): EdgeError => ({ code, source, status, message, retry: more.retry ?? false, counted: more.counted ?? true });
+  more: { retry?: boolean; reusedOnly?: boolean; counted?: boolean } = {},
+): EdgeError => ({
+  ...{ code, source, status, message },
+  ...{ retry: more.retry ?? false, reusedOnly: more.reusedOnly ?? false, counted: more.counted ?? true },
+});
 
 export const errors = {
   badRequest: row('bad_request', 'client', 400, 'the request could not be read'),
@@ -53,7 +58,10 @@ export const errors = {
   connectTimeout: row('instance_connect_timeout', 'instance', 504, 'the instance could not be reached in time', {
     retry: true,
   }),
-  instanceClosed: row('instance_closed', 'instance', 502, 'the instance closed before it answered', { retry: true }),
+  instanceClosed: row('instance_closed', 'instance', 502, 'the instance closed before it answered', {
+    retry: true,
+    reusedOnly: true,
+  }),
   badResponse: row('instance_bad_response', 'instance', 502, 'the answer of the instance could not be read'),
   responseTimeout: row('instance_timeout', 'instance', 504, 'the instance did not answer in time'),
   brokeOff: row('instance_broke_off', 'instance', 0, 'the instance broke off in the middle of its answer'),

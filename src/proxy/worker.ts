@@ -12,10 +12,11 @@ import { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
 import { Resolver } from '../resolver/resolver.ts';
 import type { Counts, FromWorker, ToWorker } from '../supervisor/messages.ts';
+import type { Permits } from './balancing/permits.ts';
 import { DataPlane } from './data-plane.ts';
-import type { AccessEntry, ProxyHost } from './host.ts';
 import type { TcpHandle } from './listener/handle.ts';
 import { incompatibility } from './protocol.ts';
+import type { AccessEntry, Reporter } from './reporter.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;
 
@@ -29,6 +30,11 @@ const lastWords = 1_000;
 const longestPath = 1024;
 /** A name that DNS can hold is shorter (RFC 1035 2.3.4). */
 const longestName = 256;
+
+const permits: Permits = {
+  lease: (key, want) => send({ type: 'lease', key, want }),
+  release: (key, permits) => send({ type: 'release', key, permits }),
+};
 
 const shortened = (text: string, longest: number): string =>
   text.length > longest ? `${text.slice(0, longest)}…` : text;
@@ -63,7 +69,7 @@ class Worker {
       // Each worker looks for itself; one tells.
       report: (name) => (index === 0 ? this.#nameChanged(name) : undefined),
     });
-    this.#proxy = new DataPlane(plan, this.#recorder, this.#host(plan.log), ticketKeys, this.resolver);
+    this.#proxy = new DataPlane(plan, this.#recorder, this.#reporter(plan.log), permits, ticketKeys, this.resolver);
     for (const [key, healthy] of health ?? []) this.#proxy.setHealth(key, healthy);
     for (const [key, address, state] of ejected ?? []) this.#proxy.setEjection(key, address, state);
     this.#checker =
@@ -174,12 +180,10 @@ class Worker {
     });
   }
 
-  #host({ access, file }: Plan['log']): ProxyHost {
+  #reporter({ access, file }: Plan['log']): Reporter {
     const lines = access ? accessLog(file) : null;
     return {
-      lease: (key, want) => send({ type: 'lease', key, want }),
       outcome: (key, address, failures) => send({ type: 'outcome', key, address, failures }),
-      release: (key, permits) => send({ type: 'release', key, permits }),
       error: ({ code, status, source }, app, instance, request, detail) => {
         if (!this.#rated.allows(code, app)) return;
         this.#log.warn(

@@ -2,7 +2,7 @@ import { pack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
 import { series, workerProtocol } from '../proxy/protocol.ts';
 import type { Colour, FromWorker } from './messages.ts';
-import type { Health, SlotHost } from './slot-host.ts';
+import type { Health, SlotOwner } from './slot-owner.ts';
 import type { SlotState } from './slot-state.ts';
 import { inTime, slowestReady } from './start-time.ts';
 import type { SlotStatus } from './status.ts';
@@ -27,7 +27,7 @@ export class Slot {
   hurried = false;
   /** When its drain began; null before. */
   drainedSince: number | null = null;
-  readonly #host: SlotHost;
+  readonly #owner: SlotOwner;
   readonly #readyTimeout: number;
   #state: SlotState = 'starting';
   readonly #workers = new WorkerPool((index) => this.#fork(index));
@@ -36,11 +36,11 @@ export class Slot {
   readonly #accepting = Promise.withResolvers<string | null>();
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor(colour: Colour, generation: number, plan: Plan, host: SlotHost) {
+  constructor(colour: Colour, generation: number, plan: Plan, owner: SlotOwner) {
     this.colour = colour;
     this.generation = generation;
     this.plan = plan;
-    this.#host = host;
+    this.#owner = owner;
     this.#readyTimeout = slowestReady(plan);
   }
 
@@ -121,7 +121,7 @@ export class Slot {
       // The first ones are waited for by `start`.
       const late = this.#state === 'accepting' && worker.state === 'starting' && worker.age > this.#readyTimeout;
       if (worker.ping() && !late) continue;
-      this.#host.log.error({ slot, generation, worker: worker.identity.index }, 'a worker hangs and is ended');
+      this.#owner.log.error({ slot, generation, worker: worker.identity.index }, 'a worker hangs and is ended');
       worker.killHung();
     }
   }
@@ -138,7 +138,7 @@ export class Slot {
 
   #fork(index: number): WorkerProcess {
     const { colour, generation, plan } = this;
-    const { hub, workerEntry, ticketKeys } = this.#host;
+    const { hub, workerEntry, ticketKeys } = this.#owner;
     const identity = { id: hub.nextWorkerId(), colour, generation, index };
     const worker = new WorkerProcess(workerEntry, identity, {
       message: (from, message) => this.#receive(from, message),
@@ -164,23 +164,23 @@ export class Slot {
         break;
       case 'health':
         this.learn(message.upstreams, worker);
-        this.#host.healthFound(this, message.upstreams);
+        this.#owner.healthFound(this, message.upstreams);
         break;
       case 'drained':
         worker.connections = 0;
         break;
       default:
-        this.#host.hub.message(worker, message);
+        this.#owner.hub.message(worker, message);
     }
   }
 
   #letAccept(worker: WorkerProcess): void {
-    for (const socket of this.#host.sockets(this.plan)) worker.listen(socket.key, socket.handle);
+    for (const socket of this.#owner.sockets(this.plan)) worker.listen(socket.key, socket.handle);
     worker.send({ type: 'accept' });
   }
 
   #exited(worker: WorkerProcess, how: string, cause: ExitCause): void {
-    this.#host.hub.leave(worker);
+    this.#owner.hub.leave(worker);
     const told = (when: string) =>
       worker.failure ?? `worker ${worker.identity.index} ended with ${how} before it ${when}`;
     switch (this.#state) {
@@ -204,9 +204,9 @@ export class Slot {
     const { colour: slot, generation } = this;
     const pause = this.#workers.replace(worker);
     this.restarts++;
-    this.#host.restarted(this, cause);
+    this.#owner.restarted(this, cause);
     const reason = worker.failure ?? undefined;
-    this.#host.log.error(
+    this.#owner.log.error(
       { slot, generation, worker: worker.identity.index, exit, cause, reason, pause },
       'a worker died and is replaced',
     );

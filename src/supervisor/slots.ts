@@ -10,7 +10,7 @@ import type { Colour } from './messages.ts';
 import type { Predecessor } from './predecessor.ts';
 import { withSelfSigned } from './self-signed.ts';
 import { Slot } from './slot.ts';
-import type { SlotHost } from './slot-host.ts';
+import type { SlotOwner } from './slot-owner.ts';
 import { type FlipResult, SlotSeries } from './slot-series.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { ExitCause } from './worker-process.ts';
@@ -31,7 +31,7 @@ const stopped = 'it was stopped before it was ready';
 export const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
 /** Brings up one generation after the other: one serves, or did until the end, older ones drain, and one may start. */
-export class Slots implements SlotHost {
+export class Slots implements SlotOwner {
   readonly log: Log;
   readonly workerEntry: string;
   readonly hub: Hub;
@@ -170,7 +170,7 @@ export class Slots implements SlotHost {
     for (const slot of this.generations.slots) slot.setTicketKeys(this.ticketKeys);
   }
 
-  // SlotHost
+  // SlotOwner
 
   get ticketKeys(): Uint8Array[] {
     return this.#ticketKeys.keys;

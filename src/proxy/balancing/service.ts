@@ -1,14 +1,14 @@
 import type { Limits, ServicePlan } from '../../config/plan.ts';
 import { clock } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
-import type { ProxyHost } from '../host.ts';
 import { Fill, type Upstream } from '../upstream/upstream.ts';
+import type { Permits } from './permits.ts';
 import { WaitingRoom } from './waiting.ts';
 
 /** A request or raw connection that wants an instance. */
 export interface Seeker {
   /** Instances that failed it already; null for none. */
-  readonly tried: Upstream[] | null;
+  readonly tried: readonly Upstream[] | null;
   /** It has an instance, which counts it from now on. */
   assigned(upstream: Upstream): void;
   refused(error: EdgeError): void;
@@ -25,7 +25,7 @@ export class Service {
   readonly plan: ServicePlan;
   readonly upstreams: Upstream[];
   readonly #limits: Limits;
-  readonly #host: ProxyHost;
+  readonly #permits: Permits;
   readonly #waiting = new WaitingRoom();
   /** Upstreams whose permits are awaited. */
   #awaited = 0;
@@ -33,11 +33,11 @@ export class Service {
   /** Those that wait are being served: whoever comes meanwhile comes after them. */
   #serving = false;
 
-  constructor(plan: ServicePlan, upstreams: Upstream[], limits: Limits, host: ProxyHost) {
+  constructor(plan: ServicePlan, upstreams: Upstream[], limits: Limits, permits: Permits) {
     this.plan = plan;
     this.upstreams = upstreams;
     this.#limits = limits;
-    this.#host = host;
+    this.#permits = permits;
   }
 
   /** Calls `assigned` or `refused`, now or, when all instances are at their limit, within the queue's time. */
@@ -67,7 +67,7 @@ export class Service {
   /** The request or connection is over. */
   release(upstream: Upstream): void {
     const back = upstream.leave();
-    if (back > 0) this.#host.release(upstream.key, back);
+    if (back > 0) this.#permits.release(upstream.key, back);
     if (this.#waiting.size > 0) this.pump();
   }
 
@@ -205,7 +205,7 @@ export class Service {
 
   #ask(upstream: Upstream, want: number): void {
     upstream.asking = true;
-    this.#host.lease(upstream.key, want);
+    this.#permits.lease(upstream.key, want);
   }
 
   /** Those whose permits did not come are at their limit, as far as one knows here. */

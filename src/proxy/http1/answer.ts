@@ -136,7 +136,7 @@ export class Answer {
       keepAlive && this.#request.done && framing !== Framing.untilClose && !this.#dechunk && !this.#client.leaves();
     const after = !this.keepAfter ? After.close : minor === 1 ? After.silent : After.keepAlive;
     const text = writeResponseHead(head, route!, id, after, minor === 0, trailers);
-    this.#attempt.answered(head.status, this.#context.host.access !== null);
+    this.#attempt.answered(head.status, this.#context.reporter.access !== null);
     this.#counted(head.status);
     this.#reusable = head.keepAlive && bodyEnd === end;
     this.#owner.answerBegun();
@@ -178,7 +178,7 @@ export class Answer {
     const { upgrade, route, id } = this.#asked;
     const answered = joined(head, Id.upgrade);
     if (!isOffered(answered, upgrade)) return this.#refuse('101 to what was not asked for');
-    this.#attempt.answered(101, this.#context.host.access !== null);
+    this.#attempt.answered(101, this.#context.reporter.access !== null);
     this.#counted(101);
     this.#client.connection.send(writeResponseHead(head, route!, id, After.silent, false, false));
     return this.#owner.protocolSwitched(buffer, start, end);

@@ -1,9 +1,11 @@
 import { performance } from 'node:perf_hooks';
+import type { Limits } from '../../config/plan.ts';
 import type { Service } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { EdgeError } from '../errors.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import { Tries } from '../upstream/tries.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** RFC 9110 9.2.2. */
@@ -19,9 +21,7 @@ const freshEnough = 1_000;
  * an instance get of each try. One of these serves all requests of a client's connection.
  */
 export class Attempt {
-  /** Instances that could not be reached; null for none. */
-  tried: Upstream[] | null = null;
-  count = 0;
+  readonly #tries = new Tries();
   upstream: Upstream | null = null;
   connection: UpstreamConnection | null = null;
   /** Id of the instance that was tried last. */
@@ -30,18 +30,13 @@ export class Attempt {
   waited = 0;
   /** The next try must not take a pooled connection: one was stale. */
   #fresh = false;
-  /** When the first try began, later by what retries have waited in the queue; in `clock` milliseconds. */
-  #firstAt = 0;
-  /** When the last try ended. */
-  #leftAt = 0;
   /** Milliseconds of `performance.now()`. */
   #sentAt = 0;
   /** Status of the instance's answer that has begun and not ended; 0 for none. */
   #status = 0;
 
   reset(): void {
-    this.tried = null;
-    this.count = 0;
+    this.#tries.reset();
     this.instance = '';
     this.waited = 0;
     this.#fresh = false;
@@ -52,8 +47,7 @@ export class Attempt {
   begin(upstream: Upstream, user: UpstreamUser, { sweep, limits }: Context, repeatable: boolean): boolean {
     this.upstream = upstream;
     this.instance = upstream.instance;
-    if (this.count++ === 0) this.#firstAt = clock.now;
-    else this.#firstAt += clock.now - this.#leftAt;
+    this.#tries.begin();
     const pooled = upstream.pooled && !this.#fresh ? fromPool(upstream, repeatable) : undefined;
     if (pooled === undefined) {
       this.connection = new UpstreamConnection(upstream, user, sweep, limits.connectTimeout);
@@ -109,22 +103,23 @@ export class Attempt {
     service.release(upstream);
   }
 
-  /** The instance could not be reached: another one, if there is a healthy one left. */
-  failedToConnect(upstream: Upstream, service: Service): boolean {
-    this.#leftAt = clock.now;
-    (this.tried ??= []).push(upstream);
-    return service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
+  get tried(): readonly Upstream[] | null {
+    return this.#tries.failed;
   }
 
-  /** The connection had been closed before the request reached it: the next one is a new one. */
-  wasStale(): void {
-    this.#leftAt = clock.now;
-    this.#fresh = true;
+  get count(): number {
+    return this.#tries.count;
   }
 
-  /** What it waits in the queue, before the first try or between two, is not taken from the time for retries. */
-  mayRetry({ limits }: Context): boolean {
-    return this.count <= limits.retryAttempts && performance.now() - this.#firstAt <= limits.retryTime;
+  /** The instance could not be reached. @returns whether another one may be tried. */
+  mayTryAnother(error: EdgeError, at: Upstream, service: Service, limits: Limits): boolean {
+    return this.#tries.mayTryAnother(error, at, service.upstreams, limits);
+  }
+
+  /** The connection broke before the answer. @returns whether the request may go out again, on a new one. */
+  mayTryAgain(error: EdgeError, reused: boolean, limits: Limits): boolean {
+    this.#fresh = this.#tries.mayTryAgain(error, reused, limits);
+    return this.#fresh;
   }
 }
 

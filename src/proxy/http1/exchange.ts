@@ -5,6 +5,7 @@ import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
+import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import { Tunnel } from '../tcp/tunnel.ts';
 import type { UpstreamUser } from '../upstream/connection.ts';
@@ -68,7 +69,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     this.#answer = new Answer(client, context, this.#asked, this.request, this.#attempt, this);
   }
 
-  get tried(): Upstream[] | null {
+  get tried(): readonly Upstream[] | null {
     return this.#attempt.tried;
   }
 
@@ -90,11 +91,11 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
    * @param startedAt when its first byte came, `performance.now()`.
    */
   begin(request: RequestHead, buffer: Buffer, start: number, end: number, startedAt: number): number {
-    const { limits, host } = this.#context;
+    const { limits, reporter } = this.#context;
     const client = this.#client;
     const asked = this.#asked;
     this.#reset(startedAt);
-    asked.read(request, host.access !== null);
+    asked.read(request, reporter.access !== null);
     const route = client.route(request);
     const onward = 'app' in route && route.port.httpOptions.requestTrailers ? Onward.trailers : Onward.chunks;
     const { framing, contentLength, connectionOptions } = request;
@@ -293,22 +294,21 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const upstream = this.#attempt.upstream!;
     this.#attempt.failed(error);
     this.#leaveInstance();
-    const retry = error.retry && this.#attempt.mayRetry(this.#context);
-    if (retry && this.#attempt.failedToConnect(upstream, this.#asked.route!.service)) this.#seek();
+    const { service } = this.#asked.route!;
+    if (this.#attempt.mayTryAnother(error, upstream, service, this.#context.limits)) this.#seek();
     else this.#answerError(error, detail);
   }
 
   /** A reused connection may have been closed before the request reached it (RFC 9112 9.3.1): try a new one. Never once any byte came back. */
   #closedBeforeAnswer(error: EdgeError, detail: string): void {
     const attempt = this.#attempt;
-    const stale = attempt.connection!.reused && !this.#answer.heard;
+    const { reused } = attempt.connection!;
+    const stale = reused && !this.#answer.heard;
     const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
     if (!stale) attempt.failed(error);
     this.#leaveInstance();
-    if (stale && repeatable && attempt.mayRetry(this.#context)) {
-      attempt.wasStale();
-      this.#seek();
-    } else this.#answerError(error, detail);
+    if (stale && repeatable && attempt.mayTryAgain(error, reused, this.#context.limits)) this.#seek();
+    else this.#answerError(error, detail);
   }
 
   #seek(): void {
@@ -407,10 +407,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   }
 
   #report(error: EdgeError, detail: string): void {
-    if (!error.counted) return;
-    const { series } = this.#answer;
-    series.failed(error);
-    this.#context.host.error(error, series.app, this.#attempt.instance, this.#asked.id, detail);
+    const about = { instance: this.#attempt.instance, request: this.#asked.id, detail };
+    report(error, this.#answer.series, this.#context.reporter, about);
   }
 
   #end(error: EdgeError | null, now = performance.now()): void {
@@ -419,13 +417,13 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     this.#state = State.idle;
     this.#opening = '';
     this.#readerPace.end();
-    if (this.#context.host.access !== null) this.#log(error, this.request.bytes, body.bytes);
+    if (this.#context.reporter.access !== null) this.#log(error, this.request.bytes, body.bytes);
     this.#client.exchangeEnded(keepAfter);
   }
 
   #log(error: EdgeError | null, bytesIn: number, bytesOut: number): void {
     const { method, host, path, id, startedAt } = this.#asked;
-    this.#context.host.access?.({
+    this.#context.reporter.access?.({
       app: this.#answer.series.app,
       instance: this.#attempt.instance,
       client: this.#client.connection.client.address,

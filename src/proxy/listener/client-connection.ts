@@ -23,8 +23,8 @@ export interface Protocol {
   sampled?(): void;
 }
 
-/** Where connections report what concerns the whole worker. */
-export interface ConnectionHost {
+/** Whose the connections of a worker are: it hears what concerns all of them. */
+export interface ConnectionOwner {
   connectionClosed(connection: ClientConnection): void;
   /** Counts it for its app, and ends it when that has too many connections open: look at `gone` then. */
   connectionNamed(connection: ClientConnection, series: EdgeSeries): void;
@@ -41,7 +41,7 @@ export class ClientConnection implements SocketOwner, Swept {
   isTunnel = false;
   /** `tcp`, or the TLS socket over it. */
   socket: net.Socket;
-  readonly host: ConnectionHost;
+  readonly owner: ConnectionOwner;
   protocol: Protocol;
   /** Milliseconds of `performance.now()`. */
   readonly acceptedAt: number = performance.now();
@@ -72,11 +72,11 @@ export class ClientConnection implements SocketOwner, Swept {
   #seenIn = 0;
   #seenOut = 0;
 
-  constructor(handle: TcpHandle, client: Endpoint, host: ConnectionHost, protocol: Protocol) {
+  constructor(handle: TcpHandle, client: Endpoint, owner: ConnectionOwner, protocol: Protocol) {
     this.tcp = new TcpSocket(handle);
     this.socket = this.tcp;
     this.client = client;
-    this.host = host;
+    this.owner = owner;
     this.protocol = protocol;
     this.tcp.owner = this;
     this.tcp.setNoDelay(true);
@@ -93,7 +93,7 @@ export class ClientConnection implements SocketOwner, Swept {
     this.series = series;
     series.connected();
     this.#count();
-    this.host.connectionNamed(this, series);
+    this.owner.connectionNamed(this, series);
   }
 
   /** Where the client connected to: what a PROXY header towards the instance names. */
@@ -174,12 +174,12 @@ export class ClientConnection implements SocketOwner, Swept {
     if (this.closed) return;
     this.closed = true;
     if (this.series === null) {
-      this.series = this.host.unnamed;
+      this.series = this.owner.unnamed;
       this.series.connected();
     }
     this.#count();
     this.series.disconnected();
-    this.host.connectionClosed(this);
+    this.owner.connectionClosed(this);
     this.protocol.onClose(error);
   }
 

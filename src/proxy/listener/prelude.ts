@@ -1,6 +1,7 @@
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
+import { report } from '../report.ts';
 import { Handshake } from '../tls/handshake.ts';
 import type { ClientConnection, Protocol } from './client-connection.ts';
 import { normalAddress } from './ip.ts';
@@ -145,7 +146,6 @@ export class Prelude implements Protocol {
   #failed(error: EdgeError, detail: string): void {
     const series = this.#listener.only?.app.series ?? this.#context.unnamed;
     if (this.#listener.only !== null) this.#connection.name(series);
-    series.failed(error);
-    this.#context.host.error(error, series.app, '', '', detail);
+    report(error, series, this.#context.reporter, { detail });
   }
 }

@@ -1,12 +1,13 @@
-import { performance } from 'node:perf_hooks';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { encodeProxyHeader } from '../listener/proxy-protocol.ts';
+import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import { Tries } from '../upstream/tries.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Tunnel } from './tunnel.ts';
 
@@ -18,7 +19,7 @@ const mostKept = 64 * 1024;
 
 /** A raw connection (or what TLS carries) until it has an instance; then it is a tunnel. */
 export class TcpClient implements Protocol, Seeker, UpstreamUser {
-  tried: Upstream[] | null = null;
+  readonly #tries = new Tries();
   readonly #connection: ClientConnection;
   readonly #route: Route;
   readonly #context: Context;
@@ -26,11 +27,6 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   #early: Buffer | null;
   #ended = false;
   #state: State = State.seeking;
-  #attempts = 0;
-  /** When the first try began, in `clock` milliseconds, later by what retries have waited in the queue: that is not taken from their time. */
-  #firstAt = 0;
-  /** When the last try ended. */
-  #leftAt = 0;
   #upstream: Upstream | null = null;
   /** The last one that was tried, for the log. */
   #instance = '';
@@ -58,12 +54,15 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     return this.#early === null || this.#early.length < mostKept;
   }
 
+  get tried(): readonly Upstream[] | null {
+    return this.#tries.failed;
+  }
+
   assigned(upstream: Upstream): void {
     const { limits, sweep } = this.#context;
     this.#upstream = upstream;
     this.#instance = upstream.instance;
-    if (this.#attempts++ === 0) this.#firstAt = clock.now;
-    else this.#firstAt += clock.now - this.#leftAt;
+    this.#tries.begin();
     this.#state = State.connecting;
     this.#upstreamConnection = new UpstreamConnection(upstream, this, sweep, limits.connectTimeout);
   }
@@ -101,17 +100,13 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const upstream = this.#upstream!;
     this.#upstream = null;
     this.#upstreamConnection = null;
-    if ((error ?? errors.connect).source === 'instance') upstream.failed();
-    this.#route.service.release(upstream);
-    const { retryAttempts, retryTime } = this.#context.limits;
+    const { service } = this.#route;
     const failure = error ?? errors.connect;
-    const inTime = performance.now() - this.#firstAt <= retryTime;
-    (this.tried ??= []).push(upstream);
-    const another = this.#route.service.upstreams.some((other) => other.healthy && !this.tried!.includes(other));
-    if (failure.retry && another && inTime && this.#attempts <= retryAttempts) {
+    if (failure.source === 'instance') upstream.failed();
+    service.release(upstream);
+    if (this.#tries.mayTryAnother(failure, upstream, service.upstreams, this.#context.limits)) {
       this.#state = State.seeking;
-      this.#leftAt = clock.now;
-      this.#route.service.seek(this);
+      service.seek(this);
     } else this.#fail(failure, detail);
   }
 
@@ -153,9 +148,6 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   }
 
   #report(error: EdgeError, detail: string): void {
-    const { series } = this.#route.app;
-    if (!error.counted) return;
-    series.failed(error);
-    this.#context.host.error(error, series.app, this.#instance, '', detail);
+    report(error, this.#route.app.series, this.#context.reporter, { instance: this.#instance, detail });
   }
 }

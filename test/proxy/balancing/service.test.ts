@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/config/limits.ts';
 import type { ServicePlan } from '../../../src/config/plan.ts';
+import type { Permits } from '../../../src/proxy/balancing/permits.ts';
 import { type Seeker, Service } from '../../../src/proxy/balancing/service.ts';
 import type { EdgeError } from '../../../src/proxy/errors.ts';
-import type { ProxyHost } from '../../../src/proxy/host.ts';
 import type { InstanceSeries } from '../../../src/proxy/series.ts';
 import { Upstream } from '../../../src/proxy/upstream/upstream.ts';
 
@@ -38,8 +38,8 @@ function made(instances: number, soft: number, hard: number | null, queueSize = 
     (_, i) => new Upstream({ key: `i${i}`, instance: `i${i}`, host: '127.0.0.1', port: 1 } as never, plan, series),
   );
   const asked: [key: string, want: number][] = [];
-  const host = { lease: (key: string, want: number) => asked.push([key, want]), release() {} } as unknown as ProxyHost;
-  const service = new Service(plan, upstreams, { ...defaultLimits(), queueSize }, host);
+  const permits = { lease: (key: string, want: number) => asked.push([key, want]), release() {} } as unknown as Permits;
+  const service = new Service(plan, upstreams, { ...defaultLimits(), queueSize }, permits);
   const seek = (tried: Upstream[] | null = null): Request => {
     const request = new Request(tried);
     service.seek(request);

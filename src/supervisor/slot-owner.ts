@@ -6,7 +6,7 @@ import type { Slot } from './slot.ts';
 import type { ExitCause } from './worker-process.ts';
 
 /** What a slot needs from the supervisor around it. */
-export interface SlotHost {
+export interface SlotOwner {
   /** File that a worker runs. */
   readonly workerEntry: string;
   readonly log: Log;

@@ -21,12 +21,8 @@ export interface AccessEntry {
   error: string;
 }
 
-/** What the data path needs from the process around it; the worker joins it to the supervisor and the logs. */
-export interface ProxyHost {
-  /** Ask for `want` more permits below the hard limit of an upstream. */
-  lease(key: string, want: number): void;
-  /** Give permits back. */
-  release(key: string, permits: number): void;
+/** What the data path tells the process around it; the worker joins it to the supervisor and the logs. */
+export interface Reporter {
   /** Failures in a row at an upstream; 0: one went well after some. */
   outcome(key: string, address: string, failures: number): void;
   /** One log line for each error that `fly_edge_error_count` counts. */
