@@ -230,7 +230,7 @@ export class DataPlane implements Context {
 
   /** Its name has other addresses: no request goes to those that it had. */
   #moved(upstream: Upstream): void {
-    for (const connection of [...upstream.idle]) if (connection.left) connection.destroy();
+    upstream.pool.clear(({ left }) => left);
     this.#serviceOf.get(upstream)!.judge();
   }
 

@@ -86,8 +86,7 @@ export class Service {
       upstream.healthy = upstream.checked && upstream.resolved && (upstream.ejection !== 'out' || !sound);
       if (sound && upstream.ejection === 'trial') upstream.try();
       else upstream.most = Number.POSITIVE_INFINITY;
-      if (upstream.healthy) continue;
-      while (upstream.idle.length > 0) upstream.idle[upstream.idle.length - 1]!.destroy();
+      if (!upstream.healthy) upstream.pool.clear();
     }
     this.pump();
   }

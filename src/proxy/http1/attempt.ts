@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Limits } from '../../config/plan.ts';
 import type { Service } from '../balancing/service.ts';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { EdgeError } from '../errors.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
@@ -12,9 +11,6 @@ import type { Upstream } from '../upstream/upstream.ts';
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 export const isIdempotent = (method: string): boolean => idempotent.has(method);
-
-/** A request that can't be repeated gets a pooled connection only when it was used this recently (milliseconds). */
-const freshEnough = 1_000;
 
 /**
  * The tries of one request: which instances failed it, the connection of the present one, and what the series of
@@ -48,7 +44,7 @@ export class Attempt {
     this.upstream = upstream;
     this.instance = upstream.instance;
     this.#tries.begin();
-    const pooled = upstream.pooled && !this.#fresh ? fromPool(upstream, repeatable) : undefined;
+    const pooled = upstream.pooled && !this.#fresh ? upstream.pool.take(repeatable) : undefined;
     if (pooled === undefined) {
       this.connection = new UpstreamConnection(upstream, user, sweep, limits.connectTimeout);
       return false;
@@ -121,11 +117,4 @@ export class Attempt {
     this.#fresh = this.#tries.mayTryAgain(error, reused, limits);
     return this.#fresh;
   }
-}
-
-/** A request that could not be repeated takes no connection that may have gone stale. */
-function fromPool({ idle }: Upstream, repeatable: boolean): UpstreamConnection | undefined {
-  if (idle.length === 0) return undefined;
-  if (!repeatable && clock.now - idle[idle.length - 1]!.parkedAt > freshEnough) return undefined;
-  return idle.pop();
 }

@@ -53,6 +53,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   reused = false;
   deadline: number;
   place = -1;
+  /** In `clock` milliseconds; the pool's own. */
   parkedAt = 0;
   /** Of the instance, where it has a name: the address that is, or was last, tried. */
   address = '';
@@ -138,15 +139,13 @@ export class UpstreamConnection implements SocketOwner, Swept {
   /** An answer has come whole: back to the pool of its instance, when the pool has room. */
   park(poolSize: number, idleTimeout: number): void {
     this.#user = null;
-    const full = this.upstream.idle.length >= poolSize;
-    if (this.#state !== State.busy || this.socket.failure !== null || full || this.left) {
+    const sound = this.#state === State.busy && this.socket.failure === null && !this.left;
+    if (!sound || !this.upstream.pool.park(this, poolSize)) {
       this.destroy();
       return;
     }
     this.#state = State.idle;
-    this.parkedAt = clock.now;
     this.deadline = clock.now + idleTimeout;
-    this.upstream.idle.push(this);
   }
 
   /** Its last answer has come whole, and says so or was asked to: the instance closes. */
@@ -226,8 +225,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   sample(): void {}
 
   #leavePool(): void {
-    const at = this.upstream.idle.indexOf(this);
-    if (at >= 0) this.upstream.idle.splice(at, 1);
+    this.upstream.pool.remove(this);
     this.#state = State.busy;
   }
 }

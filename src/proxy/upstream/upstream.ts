@@ -2,7 +2,7 @@ import type { ServicePlan, UpstreamPlan } from '../../config/plan.ts';
 import type { Name } from '../../resolver/name.ts';
 import type { Ejection } from '../../supervisor/messages.ts';
 import type { InstanceSeries } from '../series.ts';
-import type { UpstreamConnection } from './connection.ts';
+import { Pool } from './pool.ts';
 
 /** How full an instance is; the order is the order of preference. */
 export const Fill = { belowSoft: 0, belowHard: 1, full: 2 } as const;
@@ -25,8 +25,7 @@ export class Upstream {
   readonly hard: number | null;
   readonly pooled: boolean;
   readonly series: InstanceSeries;
-  /** Newest last: the one used last is the least likely to have been closed by the instance. */
-  readonly idle: UpstreamConnection[] = [];
+  readonly pool = new Pool();
   /** Gets traffic: see `Service.judge`. */
   healthy: boolean;
   /** Its service checks pass, or there are none. */
