@@ -8,6 +8,7 @@ import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
 import { Onward, passed } from './chunked.ts';
 import type { HttpClient } from './client.ts';
+import { COMPLETE, INCOMPLETE, TOO_LARGE } from './fields.ts';
 import { Framing } from './framing.ts';
 import { Id, ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -95,8 +96,8 @@ export class Answer {
     this.heard = true;
     if (this.#partialHead.empty) return this.#readHeads(buffer, start, end);
     const complete = this.#partialHead.append(buffer, start, end, this.#context.limits.headSize);
-    if (complete === 0) return true;
-    if (complete < 0) return this.#refuse(complete === -2 ? 'head too large' : 'bare CR or LF');
+    if (complete === INCOMPLETE) return true;
+    if (complete !== COMPLETE) return this.#refuse(complete === TOO_LARGE ? 'head too large' : 'bare CR or LF');
     const bytes = this.#partialHead.take();
     return this.#readHeads(bytes, 0, bytes.length);
   }
@@ -106,11 +107,11 @@ export class Answer {
     const { headSize, headCount } = this.#context.limits;
     while (start < end) {
       const length = head.parse(buffer, start, end, headSize, headCount, this.#afterInterim);
-      if (length === 0) {
+      if (length === INCOMPLETE) {
         this.#partialHead.begin(buffer, start, end);
         break;
       }
-      if (length < 0) return this.#refuse(length === -2 ? 'head too large' : head.fault);
+      if (length < 0) return this.#refuse(length === TOO_LARGE ? 'head too large' : head.fault);
       start += length;
       if (head.status === 101) return this.#switchProtocol(buffer, start, end);
       if (head.status >= 200) return this.#begin(buffer, start, end);

@@ -10,6 +10,7 @@ import type { TlsVersion } from '../tls/certificates.ts';
 import { CR } from './bytes.ts';
 import { Exchange } from './exchange.ts';
 import type { Fault } from './faults.ts';
+import { COMPLETE, INCOMPLETE, TOO_LARGE } from './fields.ts';
 import { type Forwarding, forwardingFor } from './forwarding.ts';
 import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -121,11 +122,11 @@ export class HttpClient implements Protocol {
 
   #moreHead(buffer: Buffer, start: number, end: number): void {
     const complete = this.#partialHead.append(buffer, start, end, this.#context.limits.headSize);
-    if (complete === 0) return;
-    if (complete === 1) {
+    if (complete === INCOMPLETE) return;
+    if (complete === COMPLETE) {
       const bytes = this.#partialHead.take();
       this.#work(bytes, 0, bytes.length);
-    } else if (complete === -2) this.#refuse(errors.headTooLarge, '');
+    } else if (complete === TOO_LARGE) this.#refuse(errors.headTooLarge, '');
     else this.#refuse(errors.badRequest, 'bare CR or LF');
   }
 
@@ -151,17 +152,17 @@ export class HttpClient implements Protocol {
         this.#state = State.exchange;
         start = this.#exchange.begin(head, buffer, start + length, end, this.#headStartedAt);
         if (start < end) this.#headStartedAt = performance.now();
-      } else if (length === 0 && end - start === 2 && buffer[start] === CR) {
+      } else if (length === INCOMPLETE && end - start === 2 && buffer[start] === CR) {
         // An empty line alone is forgiven (RFC 9112 2.2), and begins no head: the connection stays idle.
         this.#state = State.idle;
         start = end;
-      } else if (length === 0) {
+      } else if (length === INCOMPLETE) {
         this.#partialHead.begin(buffer, start, end);
         this.connection.deadline = clock.now + this.#port.headersReadTimeout;
         start = end;
       } else {
         start = end;
-        if (length === -2) this.#refuse(errors.headTooLarge, '');
+        if (length === TOO_LARGE) this.#refuse(errors.headTooLarge, '');
         else this.#refuse(refusalOf(head.fault), head.fault);
       }
     }

@@ -4,6 +4,8 @@ import { type Fault, nameFault } from './faults.ts';
 import { codingFault, readLength } from './framing.ts';
 import { Id, identify } from './names.ts';
 
+/** All that is needed is there. */
+export const COMPLETE = 1;
 /** More bytes are needed. */
 export const INCOMPLETE = 0;
 /** A rule is broken: see `fault`. */
@@ -29,7 +31,7 @@ export abstract class Head {
   count = 0;
   /** The `Id` of each field. */
   ids = new Uint8Array(0);
-  /** Four offsets a field: name start, name end, value start, value end, without the blanks around the value. */
+  /** Four offsets a field, which the accessors below name: nobody else is to know their order. */
   bounds = new Int32Array(0);
   /** From the version and `Connection` (RFC 9112 9.3). */
   keepAlive = false;
@@ -49,6 +51,38 @@ export abstract class Head {
   protected atLimit = INCOMPLETE;
   /** Bytes after the head that `text` may take along. */
   protected tail = 0;
+
+  // Offsets into `text`; of a value without the blanks around it. A field's line begins with its name.
+
+  nameStart(field: number): number {
+    return this.bounds[4 * field]!;
+  }
+
+  nameEnd(field: number): number {
+    return this.bounds[4 * field + 1]!;
+  }
+
+  valueStart(field: number): number {
+    return this.bounds[4 * field + 2]!;
+  }
+
+  valueEnd(field: number): number {
+    return this.bounds[4 * field + 3]!;
+  }
+
+  /** As it was sent. */
+  nameOf(field: number): string {
+    return this.text.slice(this.nameStart(field), this.nameEnd(field));
+  }
+
+  valueOf(field: number): string {
+    return this.text.slice(this.valueStart(field), this.valueEnd(field));
+  }
+
+  /** The index after the last field's line. The value's end may be followed by blanks, so the line's own CRLF is looked for. */
+  get fieldsEnd(): number {
+    return this.text.indexOf('\r\n', this.valueEnd(this.count - 1)) + 2;
+  }
 
   protected begin(start: number, end: number, maxSize: number, maxCount: number): void {
     this.fault = '';
@@ -168,10 +202,10 @@ export abstract class Head {
   protected settleConnection(): Fault | '' {
     this.keepAlive = this.minor === 1;
     if (!this.has(Id.connection)) return '';
-    const at = 4 * this.first[Id.connection];
+    const field = this.first[Id.connection];
     const options = this.isRepeated(Id.connection)
       ? readOptions(this.joined(Id.connection))
-      : readConnection(this.text, this.bounds[at + 2], this.bounds[at + 3]);
+      : readConnection(this.text, this.valueStart(field), this.valueEnd(field));
     if (typeof options === 'string') return options;
     this.keepAlive = !options.close && (this.minor === 1 || options.keepAlive);
     this.upgrade = options.upgrade && this.minor === 1 && this.has(Id.upgrade) && this.value(Id.upgrade) !== '';
@@ -182,8 +216,8 @@ export abstract class Head {
   /** What the first Content-Length says, in the spelling that all read alike; -1 for any other. */
   protected plainLength(): number {
     if (this.oddBlanks(Id.contentLength) !== '') return -1;
-    const at = 4 * this.first[Id.contentLength];
-    return readLength(this.text, this.bounds[at + 2], this.bounds[at + 3]);
+    const field = this.first[Id.contentLength];
+    return readLength(this.text, this.valueStart(field), this.valueEnd(field));
   }
 
   /** The fault of Transfer-Encoding, '' when the body is chunked (RFC 9112 6.1, 6.3). */
@@ -194,7 +228,7 @@ export abstract class Head {
     // Readers differ on tabs around a coding and blanks after it: llhttp takes `chunked` HTAB for another coding.
     const blanks = this.oddBlanks(Id.transferEncoding);
     const value = this.value(Id.transferEncoding);
-    const after = this.text.charCodeAt(this.bounds[4 * this.first[Id.transferEncoding] + 3]) !== CR;
+    const after = this.text.charCodeAt(this.valueEnd(this.first[Id.transferEncoding])) !== CR;
     if (after || blanks.includes('\t') || value.includes('\t')) return 'bad-coding';
     this.respelled = blanks !== '' || value !== 'chunked';
     return codingFault(value);
@@ -202,11 +236,11 @@ export abstract class Head {
 
   /** The blanks around the value of the first field with this id; '' for at most one SP before it, as nearly all write. */
   protected oddBlanks(id: number): string {
-    const { text, bounds } = this;
-    const at = 4 * this.first[id];
-    const colon = bounds[at + 1];
-    const start = bounds[at + 2];
-    const end = bounds[at + 3];
+    const { text } = this;
+    const field = this.first[id];
+    const colon = this.nameEnd(field);
+    const start = this.valueStart(field);
+    const end = this.valueEnd(field);
     if (start - colon <= 2 && text.charCodeAt(start - 1) !== HTAB && text.charCodeAt(end) === CR) return '';
     return text.slice(colon + 1, start) + text.slice(end, text.indexOf('\r', end));
   }
@@ -215,15 +249,14 @@ export abstract class Head {
   protected joined(id: number): string {
     const values: string[] = [];
     for (let i = 0; i < this.count; i++) {
-      if (this.ids[i] === id) values.push(this.text.slice(this.bounds[4 * i + 2], this.bounds[4 * i + 3]));
+      if (this.ids[i] === id) values.push(this.valueOf(i));
     }
     return values.join();
   }
 
   /** The value of the first field with this id. */
   protected value(id: number): string {
-    const at = 4 * this.first[id];
-    return this.text.slice(this.bounds[at + 2], this.bounds[at + 3]);
+    return this.valueOf(this.first[id]);
   }
 }
 

@@ -1,4 +1,7 @@
+import { COMPLETE, INCOMPLETE, REFUSED, TOO_LARGE } from './fields.ts';
 import { findHeadEnd } from './head.ts';
+
+export type HeadProgress = typeof COMPLETE | typeof INCOMPLETE | typeof REFUSED | typeof TOO_LARGE;
 
 /** A head that comes in pieces: collected, and looked through once, until its end is there. */
 export class HeadBuffer {
@@ -16,16 +19,16 @@ export class HeadBuffer {
     this.#add(buffer, start, end);
   }
 
-  /** 1: the end is there; 0: more is needed; -1: a CR or LF stands alone; -2: more than `limit` bytes without an end. */
-  append(buffer: Buffer, start: number, end: number, limit: number): 1 | 0 | -1 | -2 {
+  /** REFUSED: a CR or LF stands alone; TOO_LARGE: more than `limit` bytes without an end. */
+  append(buffer: Buffer, start: number, end: number, limit: number): HeadProgress {
     this.#add(buffer, start, end);
     // An empty line may stand before the head: its CRLF is no end.
     const skip = this.#bytes[0] === 13 && this.#bytes[1] === 10 ? 2 : 0;
     const found = findHeadEnd(this.#bytes, Math.max(this.#scanned, skip), this.#length);
-    if (found < 0) return -1;
-    if (found > 0) return 1;
+    if (found < 0) return REFUSED;
+    if (found > 0) return COMPLETE;
     this.#scanned = this.#length;
-    return this.#length >= limit ? -2 : 0;
+    return this.#length >= limit ? TOO_LARGE : INCOMPLETE;
   }
 
   /** All bytes so far; the buffer is empty after it. */

@@ -46,8 +46,8 @@ export class RequestHead extends Head {
 
   /**
    * Reads the head in buf[start,end). Returns its length in bytes, through the empty line after it and with an empty
-   * line before it; 0 when it is incomplete; -1 when refused (`fault`); -2 when it has more than maxSize bytes or
-   * maxCount fields. Each call resets all.
+   * line before it; INCOMPLETE; REFUSED (`fault`); TOO_LARGE when it has more than maxSize bytes or maxCount
+   * fields. Each call resets all.
    */
   parse(buf: Uint8Array, start: number, end: number, maxSize: number, maxCount: number): number {
     this.begin(start, end, maxSize, maxCount);
@@ -98,9 +98,8 @@ export class RequestHead extends Head {
       return this.minor === 0 ? '' : 'no-host';
     }
     if (this.isRepeated(Id.host)) return 'two-hosts';
-    const at = 4 * this.first[Id.host];
-    const start = this.bounds[at + 2];
-    const end = this.bounds[at + 3];
+    const start = this.valueStart(this.first[Id.host]);
+    const end = this.valueEnd(this.first[Id.host]);
     if (start === end) return 'empty-host';
     // Some readers keep a tab, and so look for another host.
     if (this.oddBlanks(Id.host).includes('\t')) return 'bad-host';

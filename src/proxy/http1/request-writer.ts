@@ -19,8 +19,7 @@ for (const table of [passes, passesTrusted]) {
 
 /** Drops what `Connection` names too; false when the field goes on. */
 function named(head: RequestHead, field: number): boolean {
-  const name = head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]);
-  return head.connectionOptions!.includes(canonical(name));
+  return head.connectionOptions!.includes(canonical(head.nameOf(field)));
 }
 
 /**
@@ -35,15 +34,15 @@ export function writeRequestHead(
   asked: Asked,
   close: boolean,
 ): string {
-  const { text, ids, bounds, count } = head;
+  const { text, ids, count } = head;
   const options = head.connectionOptions;
   let out = '';
   // Runs of fields that pass are copied as one slice, with the request line where it can stay as it came.
   let run = -1;
-  if (head.minor === 1 && count > 0 && head.pathStart === head.method.length + 1 && head.pathEnd === bounds[0]! - 11) {
+  if (head.minor === 1 && count > 0 && isAsSent(head)) {
     run = 0;
   } else {
-    out = `${head.method} ${text.slice(head.pathStart, head.pathEnd)} HTTP/1.1\r\n`;
+    out = `${head.method} ${text.slice(head.pathStart, head.pathEnd)}${version}`;
     // What 1.0 may lack, 1.1 must have, even if it says nothing (RFC 9110 7.2).
     if (head.minor === 0 && !ids.subarray(0, count).includes(Id.host)) out += `Host: ${forwarding.authority}\r\n`;
   }
@@ -53,15 +52,15 @@ export function writeRequestHead(
   for (let i = 0; i < count; i++) {
     const fieldId = ids[i];
     if (table[fieldId] === 1 && (anew & (1 << fieldId)) === 0 && (options === null || !named(head, i))) {
-      if (run < 0) run = bounds[4 * i];
+      if (run < 0) run = head.nameStart(i);
       continue;
     }
     if (run >= 0) {
-      out += text.slice(run, bounds[4 * i]);
+      out += text.slice(run, head.nameStart(i));
       run = -1;
     }
   }
-  if (run >= 0) out += text.slice(run, headEnd(head));
+  if (run >= 0) out += text.slice(run, head.fieldsEnd);
   if (head.respelled) out += 'Transfer-Encoding: chunked\r\n';
   if (head.maxForwards > 0) out += `Max-Forwards: ${head.maxForwards - 1}\r\n`;
   if (head.has(Id.trailer) && forwarding.route.port.httpOptions.requestTrailers) {
@@ -73,6 +72,12 @@ export function writeRequestHead(
   out += head.minor === 1 ? fields : fields.replace(viaLine, oldViaLine);
   return out + asked.id + requestStart(asked.startedAt);
 }
+
+const version = ' HTTP/1.1\r\n';
+
+/** The request line can stay: its target goes on as it came, and the fields follow at once. */
+const isAsSent = (head: RequestHead): boolean =>
+  head.pathStart === head.method.length + 1 && head.pathEnd + version.length === head.nameStart(0);
 
 /** What is for this hop alone, with the options that say so (RFC 9110 7.6.1). */
 function connectionFields({ trailers, upgrade }: Asked, close: boolean): string {
@@ -116,10 +121,4 @@ function requestStart(at: number): string {
     }
   }
   return line + ends[microseconds - whole * 1000]!;
-}
-
-/** Where the last field's line ends: before the empty line. */
-function headEnd(head: RequestHead): number {
-  // The value's end may be followed by blanks, so the line's own CRLF is looked for.
-  return head.text.indexOf('\r\n', head.bounds[4 * head.count - 1]) + 2;
 }

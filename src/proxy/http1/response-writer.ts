@@ -22,10 +22,6 @@ const passes = Uint8Array.from(flagsOf, (flags) => ((flags & Flag.hop) === 0 ? 1
 passes[Id.oddFraming] = 0;
 passes[Id.oddHop] = 0;
 
-function name(head: ResponseHead, field: number): string {
-  return head.text.slice(head.bounds[4 * field], head.bounds[4 * field + 1]);
-}
-
 const coding = 1 << Id.transferEncoding;
 const framing = coding | (1 << Id.contentLength);
 
@@ -41,9 +37,9 @@ function kept(head: ResponseHead, i: number, route: Route, drops: number): boole
   const id = head.ids[i]!;
   if (passes[id] === 0 || (drops & (1 << id)) !== 0) return false;
   if (id === Id.server) return route.port.httpOptions.pristine && !route.responseDrops.has('server');
-  if ((id === Id.fly || id === Id.oddOwn) && canonical(name(head, i)) === 'fly-request-id') return false;
-  if (route.responseDrops.size > 0 && route.responseDrops.has(lower(name(head, i)))) return false;
-  return head.connectionOptions === null || !head.connectionOptions.includes(canonical(name(head, i)));
+  if ((id === Id.fly || id === Id.oddOwn) && canonical(head.nameOf(i)) === 'fly-request-id') return false;
+  if (route.responseDrops.size > 0 && route.responseDrops.has(lower(head.nameOf(i)))) return false;
+  return head.connectionOptions === null || !head.connectionOptions.includes(canonical(head.nameOf(i)));
 }
 
 /** Where a reason begins after its space, which an instance may have left out, but a server must send (RFC 9112 4). */
@@ -67,7 +63,7 @@ export function writeResponseHead(
   toOld: boolean,
   trailers: boolean,
 ): string {
-  const { text, bounds, count } = head;
+  const { text, count } = head;
   const drops = head.status === 200 && !toOld ? 0 : dropsOf(head, toOld);
   const without = head.respelled ? drops | framing : drops;
   let out: string;
@@ -82,9 +78,9 @@ export function writeResponseHead(
   }
   for (let i = 0; i < count; i++) {
     if (kept(head, i, route, without)) {
-      if (run < 0) run = bounds[4 * i]!;
+      if (run < 0) run = head.nameStart(i);
     } else if (run >= 0) {
-      out += text.slice(run, bounds[4 * i]);
+      out += text.slice(run, head.nameStart(i));
       run = -1;
     }
   }
@@ -105,11 +101,11 @@ export function writeResponseHead(
 
 /** An interim response (RFC 9110 15.2) passes with the fields that an answer would pass with, and nothing of ours. */
 export function writeInterimHead(head: ResponseHead, route: Route): string {
-  const { text, bounds, count } = head;
+  const { text, count } = head;
   let out = statusLine(head);
   for (let i = 0; i < count; i++) {
     if (kept(head, i, route, framing))
-      out += text.slice(bounds[4 * i], i + 1 < count ? bounds[4 * i + 4] : head.length - 2);
+      out += text.slice(head.nameStart(i), i + 1 < count ? head.nameStart(i + 1) : head.length - 2);
   }
   return `${out}\r\n`;
 }

@@ -1,16 +1,12 @@
 import type { Head } from './fields.ts';
 
-/** Of one field. */
-export const value = (head: Head, field: number): string =>
-  head.text.slice(head.bounds[4 * field + 2], head.bounds[4 * field + 3]);
-
 /** The one value of a field, null when it is absent or repeated. */
 export function single(head: Head, id: number): string | null {
   let found: string | null = null;
   for (let i = 0; i < head.count; i++) {
     if (head.ids[i] !== id) continue;
     if (found !== null) return null;
-    found = value(head, i);
+    found = head.valueOf(i);
   }
   return found;
 }
@@ -19,7 +15,7 @@ export function single(head: Head, id: number): string | null {
 export function joined(head: Head, id: number): string {
   let all = '';
   for (let i = 0; i < head.count; i++) {
-    if (head.ids[i] === id) all += `${value(head, i)}, `;
+    if (head.ids[i] === id) all += `${head.valueOf(i)}, `;
   }
   return all;
 }
