@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeSelfSigned } from '../src/proxy/tls/self-signed.ts';
+import { makeSelfSigned } from '../src/base/self-signed.ts';
 
 export interface Certificate {
   cert: string;

@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
+import { bindFault } from '../base/listening-socket.ts';
 import type { Address } from '../config/address.ts';
-import { bindFault } from '../supervisor/listening-socket.ts';
 import type { End } from './app.ts';
 import { Audience } from './audience.ts';
 import { Collector, type CollectorOptions } from './collector.ts';

@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import { decimal } from '../text/ascii.ts';
+import { decimal } from '../base/ascii.ts';
 import { echoWebSocket } from './demo-websocket.ts';
 
 const [id = 'demo', host = '127.0.0.1', port = '0'] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-import { portFault } from '../supervisor/listening-socket.ts';
+import { portFault } from '../base/listening-socket.ts';
 
 /** Ports that were given away: what is to listen there may not do so yet. */
 const given = new Set<number>();

@@ -1,7 +1,7 @@
 import './signals.ts';
 import './output.ts';
 import { Command, CommanderError } from 'commander';
-import { version } from '../supervisor/version.ts';
+import { version } from '../base/version.ts';
 import { agentCommand } from './agent.ts';
 import { exitCode } from './exit.ts';
 

@@ -1,7 +1,7 @@
 /** Addresses as configuration files and options have them. */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { lower } from '../text/ascii.ts';
+import { lower } from '../base/ascii.ts';
 
 const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
 const hostName = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);

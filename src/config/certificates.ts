@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { normalAddress } from '../proxy/listener/ip.ts';
+import { normalAddress } from '../base/ip.ts';
 import type { EdgeFile } from './edge-file.ts';
 import { parseHostname } from './fields.ts';
 import type { CertificatePlan } from './plan.ts';

@@ -1,7 +1,7 @@
 /** What a new plan changes, for whoever asked for it. Pure. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { atOnce } from '../text/slices.ts';
+import { atOnce } from '../base/slices.ts';
 import { formatAddress } from './address.ts';
 import type { Plan } from './plan.ts';
 

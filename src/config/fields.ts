@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import { decimal, lower } from '../text/ascii.ts';
-import { normalHost } from '../text/authority.ts';
+import { decimal, lower } from '../base/ascii.ts';
+import { normalHost } from '../base/authority.ts';
 import {
   formatAddress,
   isHostName,

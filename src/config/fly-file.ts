@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { decimal, lower, trimOws } from '../text/ascii.ts';
-import { carriesHttp } from '../text/upgrade.ts';
+import { decimal, lower, trimOws } from '../base/ascii.ts';
+import { carriesHttp } from '../base/upgrade.ts';
 import * as f from './fields.ts';
 import { httpDefaults } from './limits.ts';
 import { parseMetricsPath } from './metrics-path.ts';

@@ -3,14 +3,14 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { workerProtocol } from '../proxy/protocol.ts';
+import { workerProtocol } from '../base/protocol.ts';
 import type { Findings } from './fault.ts';
 import { type Loaded, loadPlan } from './load.ts';
 import { type PackedPlan, unpackInSlices } from './packed-plan.ts';
 
 /** What the thread has found. */
 export interface Apart extends Findings {
-  /** `workerProtocol` of the code that has read it, see `src/proxy/protocol.ts`. */
+  /** `workerProtocol` of the code that has read it, see `src/base/protocol.ts`. */
   protocol: number;
   plan: PackedPlan | null;
 }

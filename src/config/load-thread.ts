@@ -1,7 +1,7 @@
 /** Entry of the thread in which a large configuration is read. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { workerProtocol } from '../proxy/protocol.ts';
+import { workerProtocol } from '../base/protocol.ts';
 import { loadPlan } from './load.ts';
 import type { Apart } from './load-apart.ts';
 import { pack } from './packed-plan.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { bucketFault } from '../metrics/buckets.ts';
+import { bucketFault } from '../base/buckets.ts';
 import { advise } from './advice.ts';
 import { appsOf } from './apps.ts';
 import { certificatesOf } from './certificates.ts';

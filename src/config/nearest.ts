@@ -1,4 +1,4 @@
-import { lower } from '../text/ascii.ts';
+import { lower } from '../base/ascii.ts';
 
 /** Damerau-Levenshtein distance (optimal string alignment): a swap of neighbours counts as one edit. */
 export function editDistance(a: string, b: string): number {

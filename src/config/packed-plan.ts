@@ -1,7 +1,7 @@
 /** Plans between processes and threads: in parts, so that neither writing nor reading one of a large edge holds up a process. */
 
 import { deserialize, serialize } from 'node:v8';
-import { Slices } from '../text/slices.ts';
+import { Slices } from '../base/slices.ts';
 import type { AppPlan, ListenerPlan, Plan } from './plan.ts';
 
 /** As V8 serializes them. */

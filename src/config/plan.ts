@@ -4,7 +4,7 @@
  * All times are milliseconds, all sizes bytes, unless a name says otherwise.
  */
 
-import type { Identity } from '../proxy/tls/self-signed.ts';
+import type { Identity } from '../base/self-signed.ts';
 import type { Origin } from './fault.ts';
 
 export interface Plan {

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
+import { holders } from '../base/port-holder.ts';
 import { type Address, formatAddress } from './address.ts';
 import type { Fault, Origin } from './fault.ts';
 import type { Plan } from './plan.ts';
-import { holders } from './port-holder.ts';
 import { reasonOf } from './reason.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { lower } from '../text/ascii.ts';
+import { lower } from '../base/ascii.ts';
 import type { FlyFile, FlyPort, FlyService, HttpCheck } from './fly-file.ts';
 import { httpDefaults } from './limits.ts';
 import type { CheckPlan, HttpOptions, ServicePlan } from './plan.ts';

@@ -1,11 +1,11 @@
 /** Who may ask, by token; and not too often without a good one. */
 
 import type { IncomingMessage } from 'node:http';
+import { readChain } from '../base/forwarded-for.ts';
+import { normalAddress } from '../base/ip.ts';
+import type { TrustedPeers } from '../base/trusted.ts';
 import type { Log } from '../log/log.ts';
 import type { Seldom } from '../log/seldom.ts';
-import { readChain } from '../proxy/listener/forwarded-for.ts';
-import { normalAddress } from '../proxy/listener/ip.ts';
-import type { TrustedPeers } from '../proxy/listener/trusted.ts';
 import type { Attempts } from '../tokens/attempts.ts';
 import type { Authorizer } from '../tokens/authorizer.ts';
 import { type Refusal, refusal } from './refusal.ts';

@@ -1,8 +1,8 @@
 /** How many queries the engine takes at once. One fewer are given to it: its own queue knows no organizations. */
 
 import { availableParallelism } from 'node:os';
+import { decimal } from '../base/ascii.ts';
 import type { Log } from '../log/log.ts';
-import { decimal } from '../text/ascii.ts';
 
 /** Where the engine doesn't say: one fewer than victoria-metrics takes on a machine of two cores. */
 export const unknownCapacity = 3;

@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '../base/backoff.ts';
 import type { Log } from '../log/log.ts';
-import { Backoff } from '../supervisor/backoff.ts';
 
 /**
  * starting  waits for the process to answer

@@ -1,10 +1,10 @@
 /** Has a running gateway follow edge.toml as it is saved. */
 
+import { Turns } from '../base/turns.ts';
 import { formatFault } from '../config/fault.ts';
 import { servedPlan } from '../config/gateway-plan.ts';
 import { loadPlan } from '../config/load.ts';
 import type { Log } from '../log/log.ts';
-import { Turns } from '../supervisor/turns.ts';
 import { versionOf } from '../tokens/files.ts';
 import type { RunningGateway } from './start.ts';
 

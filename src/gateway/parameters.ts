@@ -1,9 +1,9 @@
 /** The parameters of a query, read once and strictly: what is sent on is written anew from them. */
 
 import type { IncomingMessage } from 'node:http';
+import { decimal, lower } from '../base/ascii.ts';
+import { mediaType } from '../base/media-type.ts';
 import { parseDuration } from '../config/duration.ts';
-import { decimal, lower } from '../text/ascii.ts';
-import { mediaType } from '../text/media-type.ts';
 import type { Endpoint } from './endpoints.ts';
 import { expandedSize } from './expansion.ts';
 import { type Refusal, refusal } from './refusal.ts';

@@ -2,8 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzipSync } from 'node:zlib';
-import { decimal, lower } from '../text/ascii.ts';
-import { mediaType } from '../text/media-type.ts';
+import { decimal, lower } from '../base/ascii.ts';
+import { mediaType } from '../base/media-type.ts';
 import { type ErrorType, isErrorType, type Refusal, refusal, refuse } from './refusal.ts';
 
 /** Of an error that is not JSON, more is not read. */

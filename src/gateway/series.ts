@@ -1,7 +1,7 @@
 /** What the gateway knows of itself: born at 0, like the edge's. */
 
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
-import { defaultBuckets } from '../metrics/buckets.ts';
+import { defaultBuckets } from '../base/buckets.ts';
 
 /** Statuses that an organisation's clients may get in ordinary life. */
 const bornStatuses = [200, 400, 401, 403, 404, 422, 429, 502, 503];

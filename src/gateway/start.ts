@@ -1,10 +1,10 @@
 /** The gateway with all that belongs to it, from a plan. */
 
+import { TrustedPeers } from '../base/trusted.ts';
+import { version } from '../base/version.ts';
 import { gatewayChanges, type ServedPlan, unsupportedGatewayChanges } from '../config/gateway-plan.ts';
 import type { Log } from '../log/log.ts';
 import { processRegistry } from '../metrics/process.ts';
-import { TrustedPeers } from '../proxy/listener/trusted.ts';
-import { version } from '../supervisor/version.ts';
 import { Attempts } from '../tokens/attempts.ts';
 import { Authorizer } from '../tokens/authorizer.ts';
 import { Keys } from '../tokens/keys.ts';

@@ -1,9 +1,9 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { encodeProxyHeader } from '../base/proxy-protocol.ts';
 import { addressOf } from '../config/address.ts';
 import type { CheckPlan, UpstreamPlan } from '../config/plan.ts';
-import { encodeProxyHeader } from '../proxy/listener/proxy-protocol.ts';
 
 /** One try of a check: null when it passed, else why not, in a few words. */
 export type Probe = (check: CheckPlan, upstream: UpstreamPlan) => Promise<string | null>;

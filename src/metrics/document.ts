@@ -1,7 +1,7 @@
 /** Writes docs/metrics.md from the catalogue: `npm run docs`. */
 
 import { writeFileSync } from 'node:fs';
-import { defaultBuckets } from './buckets.ts';
+import { defaultBuckets } from '../base/buckets.ts';
 import { bornStatuses } from './catalogue.ts';
 import { allSeries, type SeriesInfo } from './series.ts';
 

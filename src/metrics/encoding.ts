@@ -1,6 +1,6 @@
 /** Whether a client wants gzip (RFC 9110 12.5.3). */
 
-import { lower, members, trimOws } from '../text/ascii.ts';
+import { lower, members, trimOws } from '../base/ascii.ts';
 
 /** RFC 9110 12.4.2. */
 const weightForm = /^q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/;

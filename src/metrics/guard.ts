@@ -7,7 +7,7 @@ import { type IncomingMessage, type RequestListener, type Server, type ServerRes
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
-import { normalHost } from '../text/authority.ts';
+import { normalHost } from '../base/authority.ts';
 
 export interface GuardOptions {
   /** Names that it is asked by besides IP addresses, `localhost` and the machine's own, in normal form. Read for each request. */

@@ -1,6 +1,6 @@
 /** Labels as the text format writes them, in the order that docs/metrics.md lists. */
 
-import type { Colour } from '../supervisor/messages.ts';
+import type { Colour } from '../base/counts.ts';
 import type { Metric } from './catalogue.ts';
 
 /** The labels that are the same on every series of a machine. */

@@ -1,6 +1,6 @@
 /** The supervisor's sum of what all workers of both slots have counted. */
 
-import type { Colour, Counts, SeriesDefinition } from '../supervisor/messages.ts';
+import type { Colour, Counts, SeriesDefinition } from '../base/counts.ts';
 import { M, type Metric, metrics } from './catalogue.ts';
 import { labelText, lineBytes, type Machine } from './labels.ts';
 

@@ -1,6 +1,6 @@
 /** Counts in a worker: a series is an index into one typed array, so that recording is an addition. */
 
-import type { Counts, SeriesDefinition } from '../supervisor/messages.ts';
+import type { Counts, SeriesDefinition } from '../base/counts.ts';
 import { metrics } from './catalogue.ts';
 
 /** Values are looked at in blocks of 64: on a large edge a report finds little of all that there is changed. */

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
-import { decimal } from '../text/ascii.ts';
+import { decimal } from '../base/ascii.ts';
 import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
 import { contentType, ownersIn, type PageScope, type PageShare, pieceSize, render } from './exposition.ts';

@@ -1,8 +1,8 @@
 /** Answers with the page's files: `GET /` and what is below `/page/`. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { members } from '../base/ascii.ts';
 import { acceptsGzip } from '../metrics/encoding.ts';
-import { members } from '../text/ascii.ts';
 import { type Asset, type PageSource, pageAssets } from './assets.ts';
 
 /** Answers a request for one of the page's paths. @returns whether it was one. */

@@ -1,21 +1,22 @@
 /** Entry of a worker process: joins the data path to the supervisor, the logs and the health checks. */
 
 import { flushCompileCache } from 'node:module';
+import { defaultBuckets } from '../base/buckets.ts';
+import type { Counts } from '../base/counts.ts';
+import type { TcpHandle } from '../base/tcp-handle.ts';
 import { unpack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
 import { HealthChecker } from '../health/checker.ts';
 import { prober } from '../health/probe.ts';
+import { incompatibility } from '../ipc/compatibility.ts';
+import type { FromWorker, ToWorker } from '../ipc/messages.ts';
 import { accessLog, eventLog, flushLogs, type Log, reopenLogs } from '../log/log.ts';
 import { Rated } from '../log/rated.ts';
-import { defaultBuckets } from '../metrics/buckets.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
 import { Resolver } from '../resolver/resolver.ts';
-import type { Counts, FromWorker, ToWorker } from '../supervisor/messages.ts';
 import type { Permits } from './balancing/permits.ts';
 import { DataPlane } from './data-plane.ts';
-import type { TcpHandle } from './listener/handle.ts';
-import { incompatibility } from './protocol.ts';
 import type { AccessEntry, Reporter } from './reporter.ts';
 
 type Start = Extract<ToWorker, { type: 'start' }>;

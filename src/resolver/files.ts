@@ -1,8 +1,8 @@
 /** What `/etc/hosts` and `/etc/resolv.conf` say: hosts(5), resolv.conf(5). */
 
 import { isIPv4, isIPv6 } from 'node:net';
-import { normalAddress } from '../proxy/listener/ip.ts';
-import { decimal, lower } from '../text/ascii.ts';
+import { decimal, lower } from '../base/ascii.ts';
+import { normalAddress } from '../base/ip.ts';
 import type { Address } from './name.ts';
 
 /** How names become those that DNS servers are asked for. */

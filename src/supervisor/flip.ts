@@ -1,10 +1,10 @@
 /** A flip: the other slot takes over within this supervisor. */
 
+import { inSlices } from '../base/slices.ts';
 import { changesInSteps, unsupportedChanges } from '../config/changes.ts';
 import { formatFault } from '../config/fault.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
-import { inSlices } from '../text/slices.ts';
 import type { Restarted } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import type { Hub } from './hub.ts';

@@ -1,18 +1,19 @@
 /** Hands the edge over to another supervisor, which runs another version of this program. */
 
+import type { ListeningSocket } from '../base/listening-socket.ts';
+import { protocol } from '../base/protocol.ts';
+import { version } from '../base/version.ts';
+import { series } from '../ipc/compatibility.ts';
 import type { Log } from '../log/log.ts';
-import { protocol, series } from '../proxy/protocol.ts';
 import type { CommandSocket, Upgraded } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import type { Hub } from './hub.ts';
 import { internalFault } from './internal-fault.ts';
-import type { ListeningSocket } from './listening-socket.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
 import type { ScrapeEndpoint } from './scrape-endpoint.ts';
 import { other, type Slots } from './slots.ts';
 import type { Begin, ToPredecessor } from './succession.ts';
 import { Successor } from './successor.ts';
-import { version } from './version.ts';
 
 export interface HandoverParts {
   log: Log;

@@ -1,6 +1,6 @@
 /** What takes part in the hub: worker processes, here or in another supervisor, and what only counts. */
 
-import type { ToWorker } from './messages.ts';
+import type { ToWorker } from '../ipc/messages.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 
 /** A worker, wherever it is. */

@@ -1,13 +1,14 @@
 /** What all workers of all slots share: their counts, the permits below hard limits, and each other's load. */
 
+import type { Colour } from '../base/counts.ts';
 import type { Plan } from '../config/plan.ts';
+import type { FromWorker, ToWorker } from '../ipc/messages.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../metrics/merge.ts';
 import { type HubWorker, limitsIndex } from './hub-worker.ts';
 import { InFlight } from './in-flight.ts';
 import { hardLimits, upstreamKeys } from './instances.ts';
 import { type LeaseSnapshot, type LeaseStep, Leases } from './leases.ts';
-import type { Colour, FromWorker, ToWorker } from './messages.ts';
 import { Outliers } from './outliers.ts';
 import type { ToSuccessor, Values } from './succession.ts';
 

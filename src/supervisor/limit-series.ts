@@ -1,13 +1,13 @@
 /** What a generation's instances are to the supervisor: their limits, and whether they are healthy. */
 
+import { inSlices } from '../base/slices.ts';
 import type { Plan, ServicePlan } from '../config/plan.ts';
+import type { Ejections, ToWorker } from '../ipc/messages.ts';
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
-import { inSlices } from '../text/slices.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, limitsIndex } from './hub-worker.ts';
 import { addressesOf } from './instances.ts';
-import type { Ejections, ToWorker } from './messages.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerIdentity } from './worker-process.ts';
 

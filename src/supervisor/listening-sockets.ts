@@ -1,5 +1,5 @@
+import { type ListeningSocket, openListeningSocket } from '../base/listening-socket.ts';
 import type { Plan } from '../config/plan.ts';
-import { type ListeningSocket, openListeningSocket } from './listening-socket.ts';
 
 /** The listening sockets of all slots that accept, by `ListenerPlan.key`. */
 export class ListeningSockets {

@@ -7,9 +7,9 @@
  */
 
 import type { Limits, Plan } from '../config/plan.ts';
+import type { Ejection, Ejections } from '../ipc/messages.ts';
 import type { Log } from '../log/log.ts';
 import { addressesOf } from './instances.ts';
-import type { Ejection, Ejections } from './messages.ts';
 
 /** What one supervisor knows of an instance that has been ejected, for the one that replaces it. */
 export interface Ejected {

@@ -1,9 +1,10 @@
-import type { TcpHandle } from '../proxy/listener/handle.ts';
-import { protocol, series } from '../proxy/protocol.ts';
+import type { ListeningSocket } from '../base/listening-socket.ts';
+import { protocol } from '../base/protocol.ts';
+import type { TcpHandle } from '../base/tcp-handle.ts';
+import { series } from '../ipc/compatibility.ts';
+import type { ToWorker } from '../ipc/messages.ts';
 import type { Hub } from './hub.ts';
 import type { HubWorker } from './hub-worker.ts';
-import type { ListeningSocket } from './listening-socket.ts';
-import type { ToWorker } from './messages.ts';
 import type { SlotStatus } from './status.ts';
 import type { Begin, FoundHealth, SocketName, ToPredecessor, ToSuccessor, Values } from './succession.ts';
 import type { WorkerIdentity } from './worker-process.ts';

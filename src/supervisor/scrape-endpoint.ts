@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net, { type Socket } from 'node:net';
+import { bindFault, type ListeningSocket, openListeningSocket } from '../base/listening-socket.ts';
+import { version } from '../base/version.ts';
 import type { Address } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import type { PageShare } from '../metrics/exposition.ts';
@@ -10,8 +12,6 @@ import { reachable } from '../metrics/scrape-config.ts';
 import { pageRoute } from '../page/serve.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import { forward } from './forward.ts';
-import { bindFault, type ListeningSocket, openListeningSocket } from './listening-socket.ts';
-import { version } from './version.ts';
 
 /** Milliseconds that a connection may take to be answered by the successor, before this process leaves. */
 const longestAnswer = 1_000;

@@ -1,5 +1,5 @@
+import { makeIdentity } from '../base/self-signed.ts';
 import type { Plan } from '../config/plan.ts';
-import { makeIdentity } from '../proxy/tls/self-signed.ts';
 
 /**
  * A plan with what its self-signed certificates are made of: one for all workers, and the one before as long as there is one,

@@ -1,7 +1,7 @@
+import type { ListeningSocket } from '../base/listening-socket.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import type { Hub } from './hub.ts';
-import type { ListeningSocket } from './listening-socket.ts';
 import type { Slot } from './slot.ts';
 import type { ExitCause } from './worker-process.ts';
 

@@ -1,10 +1,10 @@
 /** The supervisor's own series, `fly_slot_*`: recorded and merged like a worker's, one recorder for each colour. */
 
+import type { Colour } from '../base/counts.ts';
 import { M } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, ownIndex } from './hub-worker.ts';
-import type { Colour } from './messages.ts';
 import { slotStates } from './slot-state.ts';
 import type { SlotStatus } from './status.ts';
 import type { ExitCause, WorkerIdentity } from './worker-process.ts';

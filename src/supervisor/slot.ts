@@ -1,12 +1,14 @@
+import type { Colour } from '../base/counts.ts';
+import { workerProtocol } from '../base/protocol.ts';
+import { versionOnDisk } from '../base/version.ts';
 import { pack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
-import { series, workerProtocol } from '../proxy/protocol.ts';
-import type { Colour, FromWorker } from './messages.ts';
+import { series } from '../ipc/compatibility.ts';
+import type { FromWorker } from '../ipc/messages.ts';
 import type { Health, SlotOwner } from './slot-owner.ts';
 import type { SlotState } from './slot-state.ts';
 import { inTime, slowestReady } from './start-time.ts';
 import type { SlotStatus } from './status.ts';
-import { versionOnDisk } from './version.ts';
 import { WorkerPool } from './worker-pool.ts';
 import { type ExitCause, WorkerProcess } from './worker-process.ts';
 

@@ -1,12 +1,12 @@
+import type { Colour } from '../base/counts.ts';
+import type { ListeningSocket } from '../base/listening-socket.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { Generations } from './generations.ts';
 import type { Hub } from './hub.ts';
 import { addressesOf } from './instances.ts';
 import { LimitSeries } from './limit-series.ts';
-import type { ListeningSocket } from './listening-socket.ts';
 import type { ListeningSockets } from './listening-sockets.ts';
-import type { Colour } from './messages.ts';
 import type { Predecessor } from './predecessor.ts';
 import { withSelfSigned } from './self-signed.ts';
 import { Slot } from './slot.ts';

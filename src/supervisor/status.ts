@@ -1,4 +1,4 @@
-import type { Colour } from './messages.ts';
+import type { Colour } from '../base/counts.ts';
 import type { SlotState } from './slot-state.ts';
 import type { WorkerState } from './worker-process.ts';
 

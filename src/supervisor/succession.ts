@@ -7,10 +7,11 @@
  * Until `serving` the old one leads and goes on alone when anything fails.
  */
 
+import type { Colour } from '../base/counts.ts';
 import type { Plan } from '../config/plan.ts';
+import type { FromWorker, ToWorker } from '../ipc/messages.ts';
 import type { StoreSnapshot } from '../metrics/merge.ts';
 import type { LeaseSnapshot } from './leases.ts';
-import type { Colour, FromWorker, ToWorker } from './messages.ts';
 import type { Ejected } from './outliers.ts';
 import type { SlotStatus } from './status.ts';
 import type { WorkerIdentity } from './worker-process.ts';
@@ -26,7 +27,7 @@ export interface SocketName {
 
 export interface Begin {
   type: 'begin';
-  /** See `src/proxy/protocol.ts`. */
+  /** See `src/base/protocol.ts`. */
   protocol: number;
   series: number;
   version: string;

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import type { TcpHandle } from '../proxy/listener/handle.ts';
+import type { TcpHandle } from '../base/tcp-handle.ts';
 import type { ToPredecessor, ToSuccessor } from './succession.ts';
 
 type Step = 'loaded' | 'ready' | 'serving';

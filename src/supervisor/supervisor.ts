@@ -1,9 +1,11 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { defaultBuckets } from '../base/buckets.ts';
+import { Turns } from '../base/turns.ts';
+import { version } from '../base/version.ts';
 import { type Address, formatAddress } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
-import { defaultBuckets } from '../metrics/buckets.ts';
 import { discover } from '../metrics/discovery.ts';
 import { Store } from '../metrics/merge.ts';
 import { partsOf } from '../metrics/parts.ts';
@@ -22,8 +24,6 @@ import type { Slot } from './slot.ts';
 import { Slots } from './slots.ts';
 import type { Status } from './status.ts';
 import { type TakeoverParts, takeOver } from './takeover.ts';
-import { Turns } from './turns.ts';
-import { version } from './version.ts';
 
 export interface SupervisorOptions {
   log: Log;

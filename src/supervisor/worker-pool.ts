@@ -1,7 +1,7 @@
 /** The worker processes of a slot, by index; one that died can be replaced, with a pause when it keeps dying. */
 
 import { setImmediate } from 'node:timers/promises';
-import { Backoff } from './backoff.ts';
+import { Backoff } from '../base/backoff.ts';
 import type { SlotStatus } from './status.ts';
 import type { WorkerProcess, WorkerState } from './worker-process.ts';
 

@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import type { TcpHandle } from '../proxy/listener/handle.ts';
+import type { Colour } from '../base/counts.ts';
+import type { TcpHandle } from '../base/tcp-handle.ts';
+import type { FromWorker, ToWorker } from '../ipc/messages.ts';
 import { environmentWithCache } from './compile-cache.ts';
-import type { Colour, FromWorker, ToWorker } from './messages.ts';
 
 /**
  * starting   forked; reads its plan, worker 0 runs the first health checks

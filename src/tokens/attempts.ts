@@ -1,4 +1,4 @@
-import { ipBytes, ipv4Text } from '../proxy/listener/ip.ts';
+import { ipBytes, ipv4Text } from '../base/ip.ts';
 
 export interface AttemptsOptions {
   /** Failures that an address may have at once. */

@@ -1,4 +1,4 @@
-import { trimOws } from '../text/ascii.ts';
+import { trimOws } from '../base/ascii.ts';
 import { type Head, headOf, type Macaroon, packMacaroon, parseMacaroon } from './macaroon.ts';
 
 /** Longer headers are refused unread: it is as much as Node takes for a whole head. */

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter } from 'node:path';
-import { trimOws } from '../text/ascii.ts';
+import { trimOws } from '../base/ascii.ts';
 
 export interface LogicalVolume {
   /** Bytes. */

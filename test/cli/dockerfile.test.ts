@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { version } from '../../src/supervisor/version.ts';
+import { version } from '../../src/base/version.ts';
 import { project } from '../helpers/installation.ts';
 import { npm } from '../helpers/package.ts';
 import { config } from './helpers.ts';

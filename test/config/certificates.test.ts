@@ -1,9 +1,9 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { makeSelfSigned } from '../../src/base/self-signed.ts';
 import { formatFault } from '../../src/config/fault.ts';
 import { loadPlan } from '../../src/config/load.ts';
-import { makeSelfSigned } from '../../src/proxy/tls/self-signed.ts';
 import { configuration, type Files, inFolder, load, unmark } from './folder.ts';
 
 const https = '[http_service]\n';

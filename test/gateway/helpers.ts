@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { Registry } from '@prometheus-io/client';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
+import { TrustedPeers } from '../../src/base/trusted.ts';
 import type { GatewayLimits } from '../../src/config/plan.ts';
 import type { AuthorizationOptions } from '../../src/gateway/authorization.ts';
 import { answers } from '../../src/gateway/daemon.ts';
@@ -14,7 +15,6 @@ import { Gateway } from '../../src/gateway/gateway.ts';
 import { Quarantine, type QuarantineOptions } from '../../src/gateway/quarantine.ts';
 import { GatewaySeries } from '../../src/gateway/series.ts';
 import { Suspects } from '../../src/gateway/suspects.ts';
-import { TrustedPeers } from '../../src/proxy/listener/trusted.ts';
 
 /** What the engine was asked. */
 export interface Asked {

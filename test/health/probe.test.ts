@@ -4,9 +4,9 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { makeSelfSigned } from '../../src/base/self-signed.ts';
 import type { CheckPlan, UpstreamPlan } from '../../src/config/plan.ts';
 import { prober } from '../../src/health/probe.ts';
-import { makeSelfSigned } from '../../src/proxy/tls/self-signed.ts';
 
 const probe = prober(lookup);
 const times = { interval: 10_000, timeout: 2_000, gracePeriod: 0 };

@@ -3,7 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv4 } from 'node:net';
-import { ipBytes } from '../../src/proxy/listener/ip.ts';
+import { ipBytes } from '../../src/base/ip.ts';
 
 export interface Zone {
   /** IPv4 and IPv6 alike. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Counts } from '../../src/base/counts.ts';
 import { M } from '../../src/metrics/catalogue.ts';
-import type { Counts } from '../../src/supervisor/messages.ts';
 import { select, sum } from '../helpers/exposition.ts';
 import { bounds, minute, pageOf, storeAt, workerOf } from './helpers.ts';
 

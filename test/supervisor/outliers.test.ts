@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { defaultLimits } from '../../src/config/limits.ts';
 import type { Limits, Plan } from '../../src/config/plan.ts';
+import type { Ejections } from '../../src/ipc/messages.ts';
 import type { Log } from '../../src/log/log.ts';
-import type { Ejections } from '../../src/supervisor/messages.ts';
 import { Outliers } from '../../src/supervisor/outliers.ts';
 
 beforeEach(() => void vi.useFakeTimers());

@@ -1,4 +1,4 @@
-import { lower } from '../../text/ascii.ts';
+import { lower } from '../../base/ascii.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';

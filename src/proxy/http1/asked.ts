@@ -1,4 +1,4 @@
-import { lower } from '../../text/ascii.ts';
+import { lower } from '../../base/ascii.ts';
 import type { Route } from '../routing/route.ts';
 import { Id, type RequestHead } from './head.ts';
 import { acceptsTrailers } from './trailers.ts';

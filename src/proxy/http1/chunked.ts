@@ -1,4 +1,4 @@
-import { lower } from '../../text/ascii.ts';
+import { lower } from '../../base/ascii.ts';
 import { COLON, CR, HEX, LF, TOKEN, VALUE } from './bytes.ts';
 import { type Fault, nameFault } from './faults.ts';
 import { isTrailer } from './trailers.ts';

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import { decimal } from '../../base/ascii.ts';
 import type { PortPlan } from '../../config/plan.ts';
-import { decimal } from '../../text/ascii.ts';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';

@@ -1,9 +1,9 @@
-import { decimal, lower, members, trimOws } from '../../text/ascii.ts';
+import { decimal, lower, members, trimOws } from '../../base/ascii.ts';
+import { readChain } from '../../base/forwarded-for.ts';
+import { normalAddress } from '../../base/ip.ts';
 import type { Context } from '../context.ts';
 import { flat } from '../flat.ts';
 import type { ClientConnection } from '../listener/client-connection.ts';
-import { readChain } from '../listener/forwarded-for.ts';
-import { normalAddress } from '../listener/ip.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
 import { isToken } from './connection.ts';

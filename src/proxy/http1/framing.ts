@@ -1,4 +1,4 @@
-import { decimal, lower, members } from '../../text/ascii.ts';
+import { decimal, lower, members } from '../../base/ascii.ts';
 import { isDigit } from './bytes.ts';
 import { isToken } from './connection.ts';
 import type { Fault } from './faults.ts';

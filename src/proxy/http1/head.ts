@@ -1,5 +1,5 @@
-import { decimal, equalFold } from '../../text/ascii.ts';
-import { normalHost } from '../../text/authority.ts';
+import { decimal, equalFold } from '../../base/ascii.ts';
+import { normalHost } from '../../base/authority.ts';
 import { CR, isDigit, LF, SP, TARGET, TOKEN, VALUE } from './bytes.ts';
 import type { Fault } from './faults.ts';
 import { Head } from './fields.ts';

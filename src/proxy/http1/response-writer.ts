@@ -1,4 +1,4 @@
-import { lower } from '../../text/ascii.ts';
+import { lower } from '../../base/ascii.ts';
 import { flat } from '../flat.ts';
 import type { Route } from '../routing/route.ts';
 import { oldViaLine, viaLine } from '../routing/route.ts';

@@ -1,5 +1,5 @@
-import { lower, members } from '../../text/ascii.ts';
-import { carriesHttp } from '../../text/upgrade.ts';
+import { lower, members } from '../../base/ascii.ts';
+import { carriesHttp } from '../../base/upgrade.ts';
 import { isToken } from './connection.ts';
 
 /** `name` or `name/version` (RFC 9110 7.8). */

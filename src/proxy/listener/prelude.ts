@@ -1,14 +1,14 @@
+import { normalAddress } from '../../base/ip.ts';
+import { type Endpoint, parseProxyHeader } from '../../base/proxy-protocol.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { report } from '../report.ts';
 import { Handshake } from '../tls/handshake.ts';
 import type { ClientConnection, Protocol } from './client-connection.ts';
-import { normalAddress } from './ip.ts';
 import { Lingering } from './lingering.ts';
 import type { Listener } from './listener.ts';
 import { PgPrelude } from './pg.ts';
-import { type Endpoint, parseProxyHeader } from './proxy-protocol.ts';
 
 const State = { proxyHeader: 'proxyHeader', postgres: 'postgres', over: 'over' } as const;
 type State = (typeof State)[keyof typeof State];

@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { TcpHandle, WriteRequest } from './handle.ts';
+import type { TcpHandle, WriteRequest } from '../../base/tcp-handle.ts';
 import { keepForBatch } from './write-batch.ts';
 
 /** What a socket reports to. One object a connection, so that no listener is a closure. */

@@ -1,9 +1,9 @@
+import { encodeProxyHeader } from '../../base/proxy-protocol.ts';
 import type { Seeker } from '../balancing/service.ts';
 import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
-import { encodeProxyHeader } from '../listener/proxy-protocol.ts';
 import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';

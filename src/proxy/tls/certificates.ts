@@ -1,13 +1,8 @@
 import { constants, createPrivateKey } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import type { PemPair } from '../../base/self-signed.ts';
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
-
-/** PEM, the certificate with its chain. */
-export interface PemPair {
-  cert: string;
-  key: string;
-}
 
 /** What a handshake is made with: of several kinds of key, OpenSSL takes the one that the client knows. */
 export interface KeyPair {

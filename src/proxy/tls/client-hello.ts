@@ -5,7 +5,7 @@
  */
 
 import { isIP } from 'node:net';
-import { lower } from '../../text/ascii.ts';
+import { lower } from '../../base/ascii.ts';
 
 /** Browsers send 0.5 to 2 KiB, with post-quantum shares and session tickets at most some 6; one record holds 16 KiB. */
 const maxMessage = 16384;

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
+import { type Identity, makeSelfSigned } from '../../base/self-signed.ts';
 import type { AppPlan } from '../../config/plan.ts';
 import { HostTable } from '../routing/hosts.ts';
 import type { KeyPair } from './certificates.ts';
-import { type Identity, makeSelfSigned } from './self-signed.ts';
 
 /** Certificates that are kept: with its TLS context, one holds some tens of KB. */
 const mostKept = 256;

@@ -1,6 +1,6 @@
 import type { ServicePlan, UpstreamPlan } from '../../config/plan.ts';
+import type { Ejection } from '../../ipc/messages.ts';
 import type { Name } from '../../resolver/name.ts';
-import type { Ejection } from '../../supervisor/messages.ts';
 import type { InstanceSeries } from '../series.ts';
 import { Pool } from './pool.ts';
 

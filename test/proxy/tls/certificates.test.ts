@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { makeSelfSigned } from '../../../src/base/self-signed.ts';
 import { CertificateStore, type TlsVersion } from '../../../src/proxy/tls/certificates.ts';
-import { makeSelfSigned } from '../../../src/proxy/tls/self-signed.ts';
 
 const entry = (...hostnames: string[]) => ({ ...makeSelfSigned(hostnames), hostnames });
 

@@ -10,8 +10,8 @@
  */
 
 import net from 'node:net';
-import { holders } from '../config/port-holder.ts';
-import type { TcpHandle } from '../proxy/listener/handle.ts';
+import { holders } from './port-holder.ts';
+import type { TcpHandle } from './tcp-handle.ts';
 
 export interface ListeningSocket {
   /** `ListenerPlan.key`. */

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { signDeterministically } from '../../../src/proxy/tls/ecdsa.ts';
+import { signDeterministically } from '../../src/base/ecdsa.ts';
 
 const base64url = (hex: string): string => Buffer.from(hex, 'hex').toString('base64url');
 

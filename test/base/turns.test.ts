@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/supervisor/turns.ts';
+import { Turns } from '../../src/base/turns.ts';
 
 test('one at a time, in order; those that wait for the same are one; a failure holds nobody up', async () => {
   const turns = new Turns();

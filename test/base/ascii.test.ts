@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decimal, equalFold, lower, members, trimOws } from '../../src/text/ascii.ts';
+import { decimal, equalFold, lower, members, trimOws } from '../../src/base/ascii.ts';
 
 test('only A to Z have a lower case: no byte of latin1, no sign that Unicode folds to a letter', () => {
   for (let code = 0; code < 0x250; code++) {

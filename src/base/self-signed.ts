@@ -4,8 +4,6 @@
  */
 
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { ipBytes } from '../listener/ip.ts';
-import type { PemPair } from './certificates.ts';
 import {
   bitString,
   boolean,
@@ -20,12 +18,19 @@ import {
   utf8String,
 } from './der.ts';
 import { signDeterministically } from './ecdsa.ts';
+import { ipBytes } from './ip.ts';
 
 const day = 86_400_000;
 /** Longer than any process lives: they are never renewed. */
 const lifetime = 3650 * day;
 
 const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'));
+
+/** PEM, the certificate with its chain. */
+export interface PemPair {
+  cert: string;
+  key: string;
+}
 
 /** What all self-signed certificates of an edge are made of: who has it makes the same ones, byte by byte. */
 export interface Identity {

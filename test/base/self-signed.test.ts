@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { AppPlan } from '../../../src/config/plan.ts';
-import type { KeyPair } from '../../../src/proxy/tls/certificates.ts';
-import { oid, time } from '../../../src/proxy/tls/der.ts';
-import { makeIdentity, makeSelfSigned } from '../../../src/proxy/tls/self-signed.ts';
-import { SelfSignedStore } from '../../../src/proxy/tls/self-signed-store.ts';
+import { oid, time } from '../../src/base/der.ts';
+import { makeIdentity, makeSelfSigned } from '../../src/base/self-signed.ts';
+import type { AppPlan } from '../../src/config/plan.ts';
+import type { KeyPair } from '../../src/proxy/tls/certificates.ts';
+import { SelfSignedStore } from '../../src/proxy/tls/self-signed-store.ts';
 
 const openssl = (args: string[], input: string): string => execFileSync('openssl', args, { input, encoding: 'utf8' });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bucketFault, defaultBuckets } from '../../src/metrics/buckets.ts';
+import { bucketFault, defaultBuckets } from '../../src/base/buckets.ts';
 
 test('the default bounds pass their own check', () => {
   expect(bucketFault(defaultBuckets)).toBeNull();

@@ -1,25 +1,7 @@
 /** What supervisor and workers say to each other over the IPC channel (structured clone). */
 
+import type { Colour, Counts } from '../base/counts.ts';
 import type { PackedPlan } from '../config/packed-plan.ts';
-
-export type Colour = 'blue' | 'green';
-
-/** A series that a worker has made: its first index, its size in values, and what it is called. */
-export interface SeriesDefinition {
-  index: number;
-  size: number;
-  /** Position in the catalogue. */
-  metric: number;
-  /** Values of the metric's own labels, in the catalogue's order; region, host and proxy_id are the supervisor's. */
-  labels: string[];
-}
-
-/** Increments since the last one: values[indexes[i]] grew by amounts[i]. Gauges too: their sum is their value. */
-export interface Counts {
-  definitions: SeriesDefinition[];
-  indexes: Uint32Array;
-  amounts: Float64Array;
-}
 
 /** out: gets nothing. trial: one request at a time. in: like any. */
 export type Ejection = 'in' | 'out' | 'trial';
@@ -29,7 +11,7 @@ export type Ejections = [key: string, address: string, state: Ejection][];
 export type ToWorker =
   | {
       type: 'start';
-      /** `workerProtocol` of the supervisor, see `src/proxy/protocol.ts`. */
+      /** `workerProtocol` of the supervisor, see `src/base/protocol.ts`. */
       protocol: number;
       series: number;
       plan: PackedPlan;

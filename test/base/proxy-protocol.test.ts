@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Endpoint,
-  encodeProxyHeader,
-  type ProxyHeader,
-  parseProxyHeader,
-} from '../../../src/proxy/listener/proxy-protocol.ts';
-import { mutate } from '../../helpers/mutate.ts';
-import { seeded } from '../../helpers/random.ts';
+import { type Endpoint, encodeProxyHeader, type ProxyHeader, parseProxyHeader } from '../../src/base/proxy-protocol.ts';
+import { mutate } from '../helpers/mutate.ts';
+import { seeded } from '../helpers/random.ts';
 
 const signature = '0d0a0d0a000d0a515549540a';
 const v2 = (hex: string): Buffer => Buffer.from(signature + hex.replaceAll(' ', ''), 'hex');

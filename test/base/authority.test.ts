@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { normalHost } from '../../src/text/authority.ts';
+import { normalHost } from '../../src/base/authority.ts';
 
 test.each([
   ['demo.test', 'demo.test'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Backoff } from '../../src/supervisor/backoff.ts';
+import { Backoff } from '../../src/base/backoff.ts';
 
 test('the first crash costs no pause, a loop of them ever longer ones', () => {
   const backoff = new Backoff();

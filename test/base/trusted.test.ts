@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TrustedPeers } from '../../../src/proxy/listener/trusted.ts';
+import { TrustedPeers } from '../../src/base/trusted.ts';
 
 describe('TrustedPeers', () => {
   const peers = new TrustedPeers(['10.0.0.0/8', '192.0.2.7', 'fd00::/8', '2001:db8::7', '::ffff:172.16.0.0/108']);

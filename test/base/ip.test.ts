@@ -1,7 +1,7 @@
 import { SocketAddress } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ipBytes, ipv6Text, unmapped } from '../../../src/proxy/listener/ip.ts';
-import { seeded } from '../../helpers/random.ts';
+import { ipBytes, ipv6Text, unmapped } from '../../src/base/ip.ts';
+import { seeded } from '../helpers/random.ts';
 
 describe('IPv6 text', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { ipBytes, ipv6Text } from '../proxy/listener/ip.ts';
 import { lower } from './ascii.ts';
+import { ipBytes, ipv6Text } from './ip.ts';
 
 /**
  * The one form in which hosts are compared, whoever wrote them: A to Z in lower case, without the dot that ends an

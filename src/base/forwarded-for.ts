@@ -1,4 +1,4 @@
-import { decimal, members } from '../../text/ascii.ts';
+import { decimal, members } from './ascii.ts';
 import { normalAddress } from './ip.ts';
 import type { TrustedPeers } from './trusted.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bindFault } from '../../src/supervisor/listening-socket.ts';
+import { bindFault } from '../../src/base/listening-socket.ts';
 
 test.for([
   ['EADDRINUSE', '127.0.0.1:80 is in use by another process'],
