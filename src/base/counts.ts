@@ -6,8 +6,8 @@ export type Colour = 'blue' | 'green';
 export interface SeriesDefinition {
   index: number;
   size: number;
-  /** Position in the catalogue. */
-  metric: number;
+  /** Its name in the catalogue; a position from a process of 0.1, see `metricTold`. */
+  metric: string | number;
   /** Values of the metric's own labels, in the catalogue's order; region, host and proxy_id are the supervisor's. */
   labels: string[];
 }

@@ -13,7 +13,6 @@ export type ToWorker =
       type: 'start';
       /** `workerProtocol` of the supervisor, see `src/base/protocol.ts`. */
       protocol: number;
-      series: number;
       plan: PackedPlan;
       colour: Colour;
       generation: number;

@@ -3,6 +3,7 @@
 import type { Colour, Counts, SeriesDefinition } from '../base/counts.ts';
 import { M, type Metric, metrics } from './catalogue.ts';
 import { labelText, lineBytes, type Machine } from './labels.ts';
+import { metricTold } from './metric-name.ts';
 
 /** The half of a series that one colour counts. Most stay at 0, and many are never shown: what they need is made when it is needed. */
 export class Cell {
@@ -87,7 +88,7 @@ interface Worker {
 
 /** All values, and what it takes to go on adding what these workers send. Structured clone. */
 export interface StoreSnapshot {
-  series: { metric: number; labels: readonly string[]; blue: Float64Array; green: Float64Array }[];
+  series: { metric: string | number; labels: readonly string[]; blue: Float64Array; green: Float64Array }[];
   workers: {
     id: number;
     colour: Colour;
@@ -213,7 +214,7 @@ export class Store {
   snapshot(): StoreSnapshot {
     const series = this.#families.flatMap((family) =>
       [...family.values()].map(({ metric, labels, blue, green }) => ({
-        metric: metric.id,
+        metric: metric.name,
         labels,
         blue: blue.values,
         green: green.values,
@@ -234,8 +235,11 @@ export class Store {
 
   /** Adds another store's values and workers; its bounds are the same. */
   restore({ series, workers, places = [] }: StoreSnapshot): void {
-    for (const { metric, labels, blue, green } of series) {
-      const mine = this.#resolve(metrics[metric], labels);
+    for (const { metric: told, labels, blue, green } of series) {
+      const metric = metricTold(told);
+      // Of a version that had one more.
+      if (metric === undefined) continue;
+      const mine = this.#resolve(metric, labels);
       for (let i = 0; i < blue.length; i++) {
         if (blue[i] !== 0) mine.blue.add(i, blue[i]);
         if (green[i] !== 0) mine.green.add(i, green[i]);
@@ -268,10 +272,10 @@ export class Store {
   }
 
   #define(worker: Worker, definition: SeriesDefinition): string | null {
-    const { index, size, metric: id, labels } = definition ?? {};
+    const { index, size, metric = '', labels } = definition ?? {};
     if (index !== worker.at.length || !(size === 1 || size === this.bounds.length + 2))
       return `a series of ${size} values at index ${index}, expected at ${worker.at.length}`;
-    const part = this.#part(worker, index, size, metrics[id], labels);
+    const part = this.#part(worker, index, size, metricTold(metric), labels);
     const refused = typeof part === 'string';
     for (let i = 0; i < size; i++) worker.at.push(refused ? null : part);
     return refused ? part : null;

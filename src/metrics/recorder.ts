@@ -36,7 +36,7 @@ export class Recorder {
     this.#used += size;
     if (this.#used > this.#values.length) this.#grow();
     this.#known.set(key, index);
-    this.#definitions.push({ index, size, metric, labels });
+    this.#definitions.push({ index, size, metric: metrics[metric].name, labels });
     return index;
   }
 

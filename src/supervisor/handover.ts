@@ -3,7 +3,6 @@
 import type { ListeningSocket } from '../base/listening-socket.ts';
 import { protocol } from '../base/protocol.ts';
 import { version } from '../base/version.ts';
-import { series } from '../ipc/compatibility.ts';
 import type { Log } from '../log/log.ts';
 import type { CommandSocket, Upgraded } from './commands.ts';
 import type { Configuration } from './configuration.ts';
@@ -133,7 +132,6 @@ export class Handover {
     return {
       type: 'begin',
       protocol,
-      series,
       version,
       plan,
       colour,

@@ -1,7 +1,6 @@
 import type { ListeningSocket } from '../base/listening-socket.ts';
-import { protocol } from '../base/protocol.ts';
+import { understood } from '../base/protocol.ts';
 import type { TcpHandle } from '../base/tcp-handle.ts';
-import { series } from '../ipc/compatibility.ts';
 import type { ToWorker } from '../ipc/messages.ts';
 import type { Hub } from './hub.ts';
 import type { HubWorker } from './hub-worker.ts';
@@ -41,7 +40,7 @@ export class Predecessor {
     const begun = await promise;
     process.off('message', receive);
     if (begun === null) return gone;
-    if (begun.protocol !== protocol || begun.series > series)
+    if (!understood.includes(begun.protocol))
       return 'the version on disk cannot take over from the one that runs: stop it and run it again';
     return new Predecessor(begun, handles);
   }

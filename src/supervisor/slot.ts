@@ -3,7 +3,6 @@ import { workerProtocol } from '../base/protocol.ts';
 import { versionOnDisk } from '../base/version.ts';
 import { pack } from '../config/packed-plan.ts';
 import type { Plan } from '../config/plan.ts';
-import { series } from '../ipc/compatibility.ts';
 import type { FromWorker } from '../ipc/messages.ts';
 import type { Health, SlotOwner } from './slot-owner.ts';
 import type { SlotState } from './slot-state.ts';
@@ -151,7 +150,7 @@ export class Slot {
     const health = this.#state === 'accepting' ? [...this.#health] : null;
     const ejected = hub.outliers.all;
     const known = { colour, generation, index, ticketKeys, health, ejected };
-    worker.send({ type: 'start', protocol: workerProtocol, series, plan: pack(plan), ...known });
+    worker.send({ type: 'start', protocol: workerProtocol, plan: pack(plan), ...known });
     return worker;
   }
 

@@ -29,7 +29,6 @@ export interface Begin {
   type: 'begin';
   /** See `src/base/protocol.ts`. */
   protocol: number;
-  series: number;
   version: string;
   /** That serves. */
   plan: Plan;

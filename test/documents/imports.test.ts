@@ -16,7 +16,7 @@ const allowed: Record<string, string[]> = {
   health: ['base', 'config'],
   metrics: ['base', 'config'],
   volumes: ['base', 'config', 'log', 'metrics'],
-  ipc: ['base', 'config', 'metrics'],
+  ipc: ['base', 'config'],
   page: ['base', 'metrics'],
   top: ['page'],
   dashboards: ['metrics'],

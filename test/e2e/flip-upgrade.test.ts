@@ -212,7 +212,7 @@ test.for([
     'process.kill(process.pid, "SIGKILL");',
     'signal SIGKILL',
   ],
-  ['an older protocol', 'src/base/protocol.ts', 'protocol = 1', 'protocol = 0', 'cannot take over'],
+  ['an older protocol', 'src/base/protocol.ts', '[1, protocol]', '[0]', 'cannot take over'],
 ])('%s on disk: the old version serves on', async ([, file, from, to, reason]) => {
   const installation = new Installation();
   const made = await config(await instance(), { edge: 'ready_timeout = "10s"' });

@@ -23,8 +23,8 @@ test('definitions are handed out once, with room for the buckets', () => {
   recorder.series(M.appConnectTime, ['a', 'i']);
   recorder.series(M.edgeDataIn, ['a']);
   expect(recorder.collect()!.definitions).toEqual([
-    { index: 0, size: bounds.length + 2, metric: M.appConnectTime, labels: ['a', 'i'] },
-    { index: bounds.length + 2, size: 1, metric: M.edgeDataIn, labels: ['a'] },
+    { index: 0, size: bounds.length + 2, metric: 'fly_app_connect_time_seconds', labels: ['a', 'i'] },
+    { index: bounds.length + 2, size: 1, metric: 'fly_edge_data_in', labels: ['a'] },
   ]);
   expect(recorder.collect()).toBeNull();
 });
@@ -87,7 +87,7 @@ test('the usual statuses are born, others come with their first response', () =>
   const born = recorder.collect()!.definitions;
   const statuses = [200, 201, 204, 302, 403, 404, 500, 502, 503];
   expect(born.map(({ metric, labels }) => [metric, labels])).toEqual(
-    statuses.map((status) => [M.appHttpResponses, ['a', 'i', `${status}`]]),
+    statuses.map((status) => ['fly_app_http_responses_count', ['a', 'i', `${status}`]]),
   );
   expect(series.responses(404)).toBe(born[5]!.index);
   for (const status of [101, 418, 451, 511]) {
@@ -110,7 +110,7 @@ test('statuses that nobody registered are counted by class, and every one is cou
   }
   const { definitions } = recorder.collect()!;
   const label = ({ labels }: { labels: readonly string[] }) => labels[2]!;
-  const times = definitions.filter(({ metric }) => metric === M.appHttpResponseTime).map(label);
+  const times = definitions.filter(({ metric }) => metric === 'fly_app_http_response_time_seconds').map(label);
   // All but 101 and 100, 102, 103, 104.
   expect(times).toHaveLength(registered - 1 + classes.length);
   expect(times.filter((name) => !/^\d{3}$/.test(name)).sort()).toEqual(classes);
