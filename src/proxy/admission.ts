@@ -1,9 +1,9 @@
 import type { Limits } from '../config/plan.ts';
 import { errors } from './errors.ts';
-import type { ClientConnection } from './listener/client-connection.ts';
 import { report } from './report.ts';
 import type { Reporter } from './reporter.ts';
 import type { EdgeSeries } from './series.ts';
+import type { ClientConnection } from './transport/client-connection.ts';
 
 export type AdmissionLimits = Pick<Limits, 'connections' | 'connectionsPerApp'>;
 

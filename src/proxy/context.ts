@@ -1,8 +1,8 @@
 import type { Limits } from '../config/plan.ts';
-import type { ConnectionOwner } from './listener/client-connection.ts';
 import type { Reporter } from './reporter.ts';
 import type { App, Route } from './routing/route.ts';
-import type { Sweep } from './sweep.ts';
+import type { ConnectionOwner } from './transport/client-connection.ts';
+import type { Sweep } from './transport/sweep.ts';
 
 /** What everything on the data path of one worker shares. */
 export interface Context extends ConnectionOwner {

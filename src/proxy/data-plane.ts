@@ -11,20 +11,20 @@ import type { Resolver } from '../resolver/resolver.ts';
 import { Admission } from './admission.ts';
 import type { Permits } from './balancing/permits.ts';
 import { Service } from './balancing/service.ts';
-import { sweepInterval } from './clock.ts';
 import type { Context } from './context.ts';
-import { mostForClients } from './descriptors.ts';
 import { errors } from './errors.ts';
-import { ClientConnection, type Protocol } from './listener/client-connection.ts';
 import { Listener } from './listener/listener.ts';
 import { report } from './report.ts';
 import type { Reporter } from './reporter.ts';
 import { HostTable } from './routing/hosts.ts';
 import { type App, makeRoute, type Route } from './routing/route.ts';
 import { EdgeSeries, InstanceSeries } from './series.ts';
-import { Sweep } from './sweep.ts';
 import { CertificateStore } from './tls/certificates.ts';
 import { SelfSignedStore } from './tls/self-signed-store.ts';
+import { ClientConnection, type Protocol } from './transport/client-connection.ts';
+import { sweepInterval } from './transport/clock.ts';
+import { mostForClients } from './transport/descriptors.ts';
+import { Sweep } from './transport/sweep.ts';
 import { Upstream } from './upstream/upstream.ts';
 
 /** Connections that the kernel keeps while no worker accepts. */

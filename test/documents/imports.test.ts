@@ -87,6 +87,21 @@ test('no file loads itself through others', () => {
 });
 
 describe('the data path', () => {
+  /** What the files of a folder import outside of it, types among it. */
+  const importedBy = (folder: string): string[] => [
+    ...new Set(
+      imports
+        .map(({ from, to }) => [relative(root, from), relative(root, to)] as const)
+        .filter(([from, to]) => from.startsWith(`${folder}/`) && !to.startsWith(`${folder}/`))
+        .map(([, to]) => dirname(to)),
+    ),
+  ];
+
+  test('messages know no protocol and no socket; sockets know nothing of HTTP', () => {
+    expect(importedBy('proxy/http/message')).toEqual(['base']);
+    expect(importedBy('proxy/transport').toSorted()).toEqual(['base', 'proxy']);
+  });
+
   test('loads no supervisor, no parsing of files, no logs and no Prometheus library', () => {
     const loaded = loadedBy(join(root, 'proxy', 'data-plane.ts'));
     expect(loaded.size).toBeGreaterThan(50);

@@ -2,8 +2,8 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { sweepInterval } from '../../src/proxy/clock.ts';
 import { drainSilence, drainWindow } from '../../src/proxy/drain.ts';
+import { sweepInterval } from '../../src/proxy/transport/clock.ts';
 import { Edge, service } from '../helpers/edge.ts';
 import { HttpInstance, RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';

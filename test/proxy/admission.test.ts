@@ -1,10 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Admission } from '../../src/proxy/admission.ts';
 import { type EdgeError, errors } from '../../src/proxy/errors.ts';
-import type { ClientConnection } from '../../src/proxy/listener/client-connection.ts';
 import { report } from '../../src/proxy/report.ts';
 import type { Reporter } from '../../src/proxy/reporter.ts';
 import type { EdgeSeries } from '../../src/proxy/series.ts';
+import type { ClientConnection } from '../../src/proxy/transport/client-connection.ts';
 
 /** What was counted, by app and code, and written. */
 let counted: string[];

@@ -1,6 +1,6 @@
 import type { Limits, ServicePlan } from '../../config/plan.ts';
-import { clock } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
+import { clock } from '../transport/clock.ts';
 import { Fill, type Upstream } from '../upstream/upstream.ts';
 import type { Permits } from './permits.ts';
 import { WaitingRoom } from './waiting.ts';

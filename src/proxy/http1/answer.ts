@@ -1,21 +1,22 @@
 import { lower } from '../../base/ascii.ts';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
+import { Framing } from '../http/message/framing.ts';
+import { COMPLETE, INCOMPLETE, TOO_LARGE } from '../http/message/head.ts';
+import { Id } from '../http/message/names.ts';
+import { ResponseHead } from '../http/message/response-head.ts';
+import { isOffered } from '../http/message/upgrade.ts';
+import { joined } from '../http/message/values.ts';
 import type { EdgeSeries } from '../series.ts';
+import { clock } from '../transport/clock.ts';
 import type { Asked } from './asked.ts';
 import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
 import { Onward, passed } from './chunked.ts';
 import type { HttpClient } from './client.ts';
-import { COMPLETE, INCOMPLETE, TOO_LARGE } from './fields.ts';
-import { Framing } from './framing.ts';
-import { Id, ResponseHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { errorAnswer, optionsAnswer, redirectAnswer } from './own-answers.ts';
 import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
-import { isOffered } from './upgrade.ts';
-import { joined } from './values.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */
 const head = new ResponseHead();

@@ -1,8 +1,9 @@
 import { lower } from '../../base/ascii.ts';
+import { Id } from '../http/message/names.ts';
+import type { RequestHead } from '../http/message/request-head.ts';
+import { acceptsTrailers } from '../http/message/trailers.ts';
+import { joined } from '../http/message/values.ts';
 import type { Route } from '../routing/route.ts';
-import { Id, type RequestHead } from './head.ts';
-import { acceptsTrailers } from './trailers.ts';
-import { joined } from './values.ts';
 
 /** What is kept of a request once its head has gone on: for its answer, its errors and its line in the access log. */
 export class Asked {

@@ -1,5 +1,5 @@
+import { Framing } from '../http/message/framing.ts';
 import { ChunkedDecoder, Onward, passed } from './chunked.ts';
-import { Framing } from './framing.ts';
 
 /** Where a body stands, whatever its framing (RFC 9112 6). One instance serves many bodies. */
 export class Body {

@@ -1,7 +1,7 @@
 import { lower } from '../../base/ascii.ts';
-import { COLON, CR, HEX, LF, TOKEN, VALUE } from './bytes.ts';
-import { type Fault, nameFault } from './faults.ts';
-import { isTrailer } from './trailers.ts';
+import { COLON, CR, HEX, LF, TOKEN, VALUE } from '../http/message/bytes.ts';
+import { type Fault, nameFault } from '../http/message/faults.ts';
+import { isTrailer } from '../http/message/trailers.ts';
 
 const State = {
   size: 0,

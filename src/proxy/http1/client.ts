@@ -1,18 +1,18 @@
 import { performance } from 'node:perf_hooks';
-import { clock } from '../clock.ts';
 import type { Context, Routes } from '../context.ts';
 import { drainSilence, drainWindow } from '../drain.ts';
 import { type EdgeError, errors } from '../errors.ts';
-import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
-import { Lingering } from '../listener/lingering.ts';
+import { CR } from '../http/message/bytes.ts';
+import type { Fault } from '../http/message/faults.ts';
+import { COMPLETE, INCOMPLETE, TOO_LARGE } from '../http/message/head.ts';
+import { RequestHead } from '../http/message/request-head.ts';
 import type { App, Route } from '../routing/route.ts';
 import type { TlsVersion } from '../tls/certificates.ts';
-import { CR } from './bytes.ts';
+import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
+import { clock } from '../transport/clock.ts';
+import { Lingering } from '../transport/lingering.ts';
 import { Exchange } from './exchange.ts';
-import type { Fault } from './faults.ts';
-import { COMPLETE, INCOMPLETE, TOO_LARGE } from './fields.ts';
 import { type Forwarding, forwardingFor } from './forwarding.ts';
-import { RequestHead } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 
 const State = {

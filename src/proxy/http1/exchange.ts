@@ -2,12 +2,17 @@ import { performance } from 'node:perf_hooks';
 import { decimal } from '../../base/ascii.ts';
 import type { PortPlan } from '../../config/plan.ts';
 import type { Seeker } from '../balancing/service.ts';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
+import { Framing } from '../http/message/framing.ts';
+import { Id } from '../http/message/names.ts';
+import type { RequestHead } from '../http/message/request-head.ts';
+import { allowedUpgrades } from '../http/message/upgrade.ts';
+import { joined } from '../http/message/values.ts';
 import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import { Tunnel } from '../tcp/tunnel.ts';
+import { clock } from '../transport/clock.ts';
 import type { UpstreamUser } from '../upstream/connection.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Answer, type AnswerOwner } from './answer.ts';
@@ -17,14 +22,10 @@ import { Body } from './body.ts';
 import { Onward, passed } from './chunked.ts';
 import type { HttpClient } from './client.ts';
 import { believedProto } from './forwarding.ts';
-import { Framing } from './framing.ts';
-import { Id, type RequestHead } from './head.ts';
 import { Pace } from './pace.ts';
 import { ReaderPace } from './reader-pace.ts';
 import { requestId } from './request-id.ts';
 import { writeRequestHead } from './request-writer.ts';
-import { allowedUpgrades } from './upgrade.ts';
-import { joined } from './values.ts';
 
 const State = {
   /** No request. */

@@ -3,13 +3,14 @@ import { readChain } from '../../base/forwarded-for.ts';
 import { normalAddress } from '../../base/ip.ts';
 import type { Context } from '../context.ts';
 import { flat } from '../flat.ts';
-import type { ClientConnection } from '../listener/client-connection.ts';
+import { isToken } from '../http/message/connection-options.ts';
+import { Id } from '../http/message/names.ts';
+import type { RequestHead } from '../http/message/request-head.ts';
+import { hostEnd } from '../http/message/target.ts';
+import { joined, single } from '../http/message/values.ts';
 import type { Route } from '../routing/route.ts';
 import { via } from '../routing/route.ts';
-import { isToken } from './connection.ts';
-import { Id, type RequestHead } from './head.ts';
-import { hostEnd } from './target.ts';
-import { joined, single } from './values.ts';
+import type { ClientConnection } from '../transport/client-connection.ts';
 
 /** Who asks, as the instance is told: the part of a request's head that is the same for many of a connection. */
 export interface Forwarding {

@@ -1,5 +1,5 @@
-import { COMPLETE, INCOMPLETE, REFUSED, TOO_LARGE } from './fields.ts';
-import { findHeadEnd } from './head.ts';
+import { COMPLETE, INCOMPLETE, REFUSED, TOO_LARGE } from '../http/message/head.ts';
+import { findHeadEnd } from '../http/message/head-end.ts';
 
 export type HeadProgress = typeof COMPLETE | typeof INCOMPLETE | typeof REFUSED | typeof TOO_LARGE;
 

@@ -1,4 +1,4 @@
-import { clock } from '../clock.ts';
+import { clock } from '../transport/clock.ts';
 
 /**
  * How a client keeps up, over the time in which it alone is waited for: how long that was, and how much it has moved. Looked at once a

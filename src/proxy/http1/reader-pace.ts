@@ -1,6 +1,6 @@
 import type { Limits } from '../../config/plan.ts';
-import type { ClientConnection } from '../listener/client-connection.ts';
-import { sendQueue } from '../listener/send-queue.ts';
+import type { ClientConnection } from '../transport/client-connection.ts';
+import { sendQueue } from '../transport/send-queue.ts';
 import { Pace } from './pace.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.ts';
 import { flat } from '../flat.ts';
+import { canonical, Flag, flagsOf, Id } from '../http/message/names.ts';
+import type { RequestHead } from '../http/message/request-head.ts';
+import { trailerLine } from '../http/message/trailers.ts';
+import { joined } from '../http/message/values.ts';
 import { oldViaLine, viaLine } from '../routing/route.ts';
 import type { Asked } from './asked.ts';
 import { believed, type Forwarding } from './forwarding.ts';
-import { Id, type RequestHead } from './head.ts';
-import { canonical, Flag, flagsOf } from './names.ts';
-import { trailerLine } from './trailers.ts';
-import { joined } from './values.ts';
 
 /** Whether a field goes on to the instance as it came, by id: from a stranger, and from a trusted proxy. */
 const passes = Uint8Array.from(flagsOf, (flags) => ((flags & (Flag.hop | Flag.own | Flag.claim)) === 0 ? 1 : 0));

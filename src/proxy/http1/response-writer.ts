@@ -1,13 +1,13 @@
 import { lower } from '../../base/ascii.ts';
 import { flat } from '../flat.ts';
+import { Framing } from '../http/message/framing.ts';
+import { canonical, Flag, flagsOf, Id } from '../http/message/names.ts';
+import type { ResponseHead } from '../http/message/response-head.ts';
+import { trailerLine } from '../http/message/trailers.ts';
+import { joined } from '../http/message/values.ts';
 import type { Route } from '../routing/route.ts';
 import { oldViaLine, viaLine } from '../routing/route.ts';
 import { dateField } from './date.ts';
-import { Framing } from './framing.ts';
-import { Id, type ResponseHead } from './head.ts';
-import { canonical, Flag, flagsOf } from './names.ts';
-import { trailerLine } from './trailers.ts';
-import { joined } from './values.ts';
 
 /** How the client's connection goes on after an answer, and what has to be said about it. */
 export const After = { silent: 0, close: 1, keepAlive: 2 } as const;

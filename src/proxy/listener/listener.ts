@@ -8,7 +8,7 @@ import { TcpClient } from '../tcp/tcp-client.ts';
 import type { CertificateStore, TlsVersion } from '../tls/certificates.ts';
 import { Handshake } from '../tls/handshake.ts';
 import { isAddress, type SelfSignedStore } from '../tls/self-signed-store.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { ClientConnection } from '../transport/client-connection.ts';
 import { Prelude } from './prelude.ts';
 
 /** One local port in one worker: who is behind it, and what is spoken first. */

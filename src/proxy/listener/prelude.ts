@@ -1,12 +1,12 @@
 import { normalAddress } from '../../base/ip.ts';
 import { type Endpoint, parseProxyHeader } from '../../base/proxy-protocol.ts';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { report } from '../report.ts';
 import { Handshake } from '../tls/handshake.ts';
-import type { ClientConnection, Protocol } from './client-connection.ts';
-import { Lingering } from './lingering.ts';
+import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
+import { clock } from '../transport/clock.ts';
+import { Lingering } from '../transport/lingering.ts';
 import type { Listener } from './listener.ts';
 import { PgPrelude } from './pg.ts';
 

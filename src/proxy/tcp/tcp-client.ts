@@ -1,11 +1,11 @@
 import { encodeProxyHeader } from '../../base/proxy-protocol.ts';
 import type { Seeker } from '../balancing/service.ts';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
-import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
 import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
+import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
+import { clock } from '../transport/clock.ts';
 import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
 import { Tries } from '../upstream/tries.ts';
 import type { Upstream } from '../upstream/upstream.ts';

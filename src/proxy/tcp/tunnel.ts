@@ -1,6 +1,6 @@
-import { clock } from '../clock.ts';
 import { type EdgeError, errors } from '../errors.ts';
-import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
+import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
+import { clock } from '../transport/clock.ts';
 import type { UpstreamConnection, UpstreamUser } from '../upstream/connection.ts';
 
 /**

@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
-import { clock } from '../clock.ts';
 import type { Context } from '../context.ts';
-import type { ClientConnection, Protocol } from '../listener/client-connection.ts';
-import { Lingering } from '../listener/lingering.ts';
 import type { Listener } from '../listener/listener.ts';
-import type { TcpSocket } from '../listener/tcp-socket.ts';
 import type { App, Route } from '../routing/route.ts';
+import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
+import { clock } from '../transport/clock.ts';
+import { Lingering } from '../transport/lingering.ts';
+import type { TcpSocket } from '../transport/tcp-socket.ts';
 import { alertRecord, alerts } from './alert.ts';
 import { alpnFor } from './alpn.ts';
 import type { KeyPair } from './certificates.ts';

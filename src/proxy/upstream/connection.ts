@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import type { Name } from '../../resolver/name.ts';
-import { clock, sweepInterval } from '../clock.ts';
-import { mostForInstances } from '../descriptors.ts';
 import { type EdgeError, errors } from '../errors.ts';
-import { type SocketOwner, TcpSocket } from '../listener/tcp-socket.ts';
-import type { Sweep, Swept } from '../sweep.ts';
+import { clock, sweepInterval } from '../transport/clock.ts';
+import { mostForInstances } from '../transport/descriptors.ts';
+import type { Sweep, Swept } from '../transport/sweep.ts';
+import { type SocketOwner, TcpSocket } from '../transport/tcp-socket.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Who uses a connection to an instance at the moment: an HTTP exchange or a tunnel. */

@@ -1,4 +1,4 @@
-import { clock } from '../clock.ts';
+import { clock } from '../transport/clock.ts';
 import type { UpstreamConnection } from './connection.ts';
 
 /** A request that can't be repeated gets a connection only when it was used this recently (milliseconds). */

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Limits } from '../../config/plan.ts';
-import { clock } from '../clock.ts';
 import type { EdgeError } from '../errors.ts';
+import { clock } from '../transport/clock.ts';
 import type { Upstream } from './upstream.ts';
 
 /**

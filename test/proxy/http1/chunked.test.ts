@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { type Fault, faults } from '../../../src/proxy/http/message/faults.ts';
 import { ChunkedDecoder, Onward, passed } from '../../../src/proxy/http1/chunked.ts';
-import { type Fault, faults } from '../../../src/proxy/http1/faults.ts';
 
 const MAX_LINE = 64;
 

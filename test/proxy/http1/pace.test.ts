@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { clock } from '../../../src/proxy/clock.ts';
 import { Pace } from '../../../src/proxy/http1/pace.ts';
+import { clock } from '../../../src/proxy/transport/clock.ts';
 
 const rate = 240;
 const most = 60_000;

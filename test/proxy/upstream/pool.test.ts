@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { clock } from '../../../src/proxy/clock.ts';
+import { clock } from '../../../src/proxy/transport/clock.ts';
 import type { UpstreamConnection } from '../../../src/proxy/upstream/connection.ts';
 import { Pool } from '../../../src/proxy/upstream/pool.ts';
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { clock } from '../../../src/proxy/clock.ts';
 import { type EdgeError, errors } from '../../../src/proxy/errors.ts';
+import { clock } from '../../../src/proxy/transport/clock.ts';
 import { Tries } from '../../../src/proxy/upstream/tries.ts';
 import type { Upstream } from '../../../src/proxy/upstream/upstream.ts';
 

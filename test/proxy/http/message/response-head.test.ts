@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Fault, faults } from '../../../src/proxy/http1/faults.ts';
-import { Framing } from '../../../src/proxy/http1/framing.ts';
-import { Id, ResponseHead } from '../../../src/proxy/http1/head.ts';
+import { type Fault, faults } from '../../../../src/proxy/http/message/faults.ts';
+import { Framing } from '../../../../src/proxy/http/message/framing.ts';
+import { Id } from '../../../../src/proxy/http/message/names.ts';
+import { ResponseHead } from '../../../../src/proxy/http/message/response-head.ts';
 
 function read(text: string, maxSize = 1024, maxCount = 10): { code: number; head: ResponseHead } {
   const head = new ResponseHead();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { Framing } from '../../../src/proxy/http1/framing.ts';
-import type { RequestHead, ResponseHead } from '../../../src/proxy/http1/head.ts';
+import { Framing } from '../../../../src/proxy/http/message/framing.ts';
+import type { RequestHead } from '../../../../src/proxy/http/message/request-head.ts';
+import type { ResponseHead } from '../../../../src/proxy/http/message/response-head.ts';
 import { mutate, request, response } from './generate.ts';
 import { knownMethods, Llhttp, type Reading } from './llhttp.ts';
 import { Random } from './random.ts';

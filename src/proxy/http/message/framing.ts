@@ -1,6 +1,6 @@
-import { decimal, lower, members } from '../../base/ascii.ts';
+import { decimal, lower, members } from '../../../base/ascii.ts';
 import { isDigit } from './bytes.ts';
-import { isToken } from './connection.ts';
+import { isToken } from './connection-options.ts';
 import type { Fault } from './faults.ts';
 
 const ZERO = 0x30;

@@ -3,13 +3,13 @@ import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
-let batch: typeof import('../../../src/proxy/listener/write-batch.ts');
-let TcpSocket: typeof import('../../../src/proxy/listener/tcp-socket.ts').TcpSocket;
+let batch: typeof import('../../../src/proxy/transport/write-batch.ts');
+let TcpSocket: typeof import('../../../src/proxy/transport/tcp-socket.ts').TcpSocket;
 
 beforeEach(async () => {
   vi.resetModules();
-  batch = await import('../../../src/proxy/listener/write-batch.ts');
-  ({ TcpSocket } = await import('../../../src/proxy/listener/tcp-socket.ts'));
+  batch = await import('../../../src/proxy/transport/write-batch.ts');
+  ({ TcpSocket } = await import('../../../src/proxy/transport/tcp-socket.ts'));
 });
 
 /** What was begun in this turn of the event loop has ended. */

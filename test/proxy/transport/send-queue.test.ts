@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sendQueue } from '../../../src/proxy/listener/send-queue.ts';
+import { sendQueue } from '../../../src/proxy/transport/send-queue.ts';
 import { until } from '../../helpers/until.ts';
 
 const server = createServer({ pauseOnConnect: true });

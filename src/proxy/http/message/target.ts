@@ -1,4 +1,4 @@
-import { lower } from '../../base/ascii.ts';
+import { lower } from '../../../base/ascii.ts';
 import { HEX, isDigit, REG_NAME } from './bytes.ts';
 
 const OPEN_BRACKET = 0x5b;

@@ -3,9 +3,9 @@ import { performance } from 'node:perf_hooks';
 import { unmapped } from '../../base/ip.ts';
 import type { Endpoint } from '../../base/proxy-protocol.ts';
 import type { TcpHandle } from '../../base/tcp-handle.ts';
-import { clock } from '../clock.ts';
 import type { EdgeSeries } from '../series.ts';
-import type { Swept } from '../sweep.ts';
+import { clock } from './clock.ts';
+import type { Swept } from './sweep.ts';
 import { type SocketOwner, TcpSocket } from './tcp-socket.ts';
 
 /** What is spoken on a client's connection at the moment: prelude, TLS handshake, HTTP, a tunnel, the end. */

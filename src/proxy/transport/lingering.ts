@@ -1,5 +1,5 @@
-import { clock } from '../clock.ts';
 import type { ClientConnection, Protocol } from './client-connection.ts';
+import { clock } from './clock.ts';
 
 /** How long a client may take to close after we have. */
 const lingerTime = 5_000;

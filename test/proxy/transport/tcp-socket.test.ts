@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { TcpHandle } from '../../../src/base/tcp-handle.ts';
-import { TcpSocket } from '../../../src/proxy/listener/tcp-socket.ts';
+import { TcpSocket } from '../../../src/proxy/transport/tcp-socket.ts';
 import { until } from '../../helpers/until.ts';
 
 const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });

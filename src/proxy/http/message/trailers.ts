@@ -1,4 +1,4 @@
-import { lower, members, trimOws } from '../../base/ascii.ts';
+import { lower, members, trimOws } from '../../../base/ascii.ts';
 import { canonical, flagsOfName } from './names.ts';
 
 /**

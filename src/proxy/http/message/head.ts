@@ -1,5 +1,5 @@
 import { COLON, CR, HTAB, isBlank, LF, TOKEN, VALUE } from './bytes.ts';
-import { readConnection, readOptions } from './connection.ts';
+import { readConnection, readOptions } from './connection-options.ts';
 import { type Fault, nameFault } from './faults.ts';
 import { codingFault, readLength } from './framing.ts';
 import { Id, identify } from './names.ts';

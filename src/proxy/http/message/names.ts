@@ -1,4 +1,4 @@
-import { lower } from '../../base/ascii.ts';
+import { lower } from '../../../base/ascii.ts';
 import { MARK, TOKEN } from './bytes.ts';
 
 /** Field names that the proxy knows. Ids stay below 32: a head keeps the seen ones in one bit set. */

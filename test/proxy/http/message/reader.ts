@@ -1,6 +1,8 @@
-import { ChunkedDecoder } from '../../../src/proxy/http1/chunked.ts';
-import { Framing } from '../../../src/proxy/http1/framing.ts';
-import { findHeadEnd, RequestHead, ResponseHead } from '../../../src/proxy/http1/head.ts';
+import { Framing } from '../../../../src/proxy/http/message/framing.ts';
+import { findHeadEnd } from '../../../../src/proxy/http/message/head-end.ts';
+import { RequestHead } from '../../../../src/proxy/http/message/request-head.ts';
+import { ResponseHead } from '../../../../src/proxy/http/message/response-head.ts';
+import { ChunkedDecoder } from '../../../../src/proxy/http1/chunked.ts';
 import type { Random } from './random.ts';
 
 const MAX_SIZE = 16384;

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Fault, faults } from '../../../src/proxy/http1/faults.ts';
-import { findHeadEnd, Id, RequestHead } from '../../../src/proxy/http1/head.ts';
+import { type Fault, faults } from '../../../../src/proxy/http/message/faults.ts';
+import { findHeadEnd } from '../../../../src/proxy/http/message/head-end.ts';
+import { Id } from '../../../../src/proxy/http/message/names.ts';
+import { RequestHead } from '../../../../src/proxy/http/message/request-head.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 

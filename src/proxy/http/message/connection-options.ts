@@ -1,4 +1,4 @@
-import { lower, members } from '../../base/ascii.ts';
+import { lower, members } from '../../../base/ascii.ts';
 import { TOKEN } from './bytes.ts';
 import type { Fault } from './faults.ts';
 import { canonical } from './names.ts';

@@ -1,6 +1,6 @@
-import { lower, members } from '../../base/ascii.ts';
-import { carriesHttp } from '../../base/upgrade.ts';
-import { isToken } from './connection.ts';
+import { lower, members } from '../../../base/ascii.ts';
+import { carriesHttp } from '../../../base/upgrade.ts';
+import { isToken } from './connection-options.ts';
 
 /** `name` or `name/version` (RFC 9110 7.8). */
 const isProtocol = (member: string): boolean => {

@@ -1,4 +1,4 @@
-import type { Head } from './fields.ts';
+import type { Head } from './head.ts';
 
 /** The one value of a field, null when it is absent or repeated. */
 export function single(head: Head, id: number): string | null {
