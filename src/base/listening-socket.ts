@@ -1,8 +1,8 @@
 /**
  * A listening socket that the supervisor holds and its workers accept on.
  *
- * This file alone uses Node's internals, `net._createServerHandle` and the TCP wrap it returns, because the
- * public API cannot do what a hand-over needs: a `net.Server` accepts in the process that listens, and when it is
+ * It uses Node's internals, `net._createServerHandle` and the TCP wrap it returns (see also `TcpSocket` and
+ * `SecureSocket`), because the public API cannot do what a hand-over needs: a `net.Server` accepts in the process that listens, and when it is
  * sent to a child it is wrapped in another server. A bound wrap sent with `child.send()` is the same kernel socket in
  * every process: all of them share one accept queue, and since the supervisor never closes its own copy while
  * it serves, the death of a worker loses no connection that waits there. (SO_REUSEPORT would give each process a

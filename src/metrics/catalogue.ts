@@ -1,4 +1,4 @@
-/** Every series, declared once: the recorder, the exposition and docs/metrics.md all read this table. */
+/** Every series that the edge counts, declared once: the recorder, the exposition and docs/metrics.md all read this table. */
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 

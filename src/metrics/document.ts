@@ -1,4 +1,4 @@
-/** Writes docs/metrics.md from the catalogue: `npm run docs`. */
+/** Writes docs/metrics.md from the four catalogues: `npm run docs`. */
 
 import { writeFileSync } from 'node:fs';
 import { defaultBuckets } from '../base/buckets.ts';
@@ -39,7 +39,8 @@ ${of(scope)
   .join('')}`;
 
 /** The whole of docs/metrics.md. */
-export const document = (): string => `<!-- Made by \`npm run docs\` from src/metrics/catalogue.ts: change it there. -->
+export const document =
+  (): string => `<!-- Made by \`npm run docs\` from the catalogues in src/metrics: change it there. -->
 
 # Series
 

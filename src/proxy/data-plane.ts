@@ -1,5 +1,4 @@
 import { unmapped } from '../base/ip.ts';
-import { makeIdentity } from '../base/self-signed.ts';
 import type { TcpHandle } from '../base/tcp-handle.ts';
 import { TrustedPeers } from '../base/trusted.ts';
 import { addressOf } from '../config/address.ts';
@@ -95,7 +94,7 @@ export class DataPlane implements Context {
     this.#certificates = new CertificateStore(plan.certificates, ticketKeys);
     this.#apps = plan.apps.map((app) => this.#makeApp(app));
     this.#hosts = new HostTable(this.#apps.flatMap((app) => app.plan.hostnames.map((name) => [name, app] as const)));
-    const selfSigned = new SelfSignedStore(plan.identity ?? makeIdentity());
+    const selfSigned = plan.identity === undefined ? null : new SelfSignedStore(plan.identity);
     for (const listener of plan.listeners) {
       this.#listeners.set(
         listener.key,

@@ -18,7 +18,7 @@ export interface WorkerIdentity {
   id: number;
   colour: Colour;
   generation: number;
-  /** Position in its slot; 0 runs the health checks; -1 is the supervisor, which counts too. */
+  /** Position in its slot; 0 runs the health checks; below 0: see `hub-worker.ts`. */
   index: number;
 }
 

@@ -32,7 +32,7 @@ export class Listener {
     plan: ListenerPlan,
     routes: Route[],
     certificates: CertificateStore,
-    selfSigned: SelfSignedStore,
+    selfSigned: SelfSignedStore | null,
     proxyProtocol: 'off' | 'optional' | 'required',
     context: Context,
   ) {

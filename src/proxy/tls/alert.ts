@@ -1,10 +1,7 @@
 /** Alerts that are sent before there is a TLS connection (RFC 8446 6, RFC 6066 3, RFC 7301 3.2). */
 export const alerts = {
   unexpectedMessage: 10,
-  handshakeFailure: 40,
   decodeError: 50,
-  protocolVersion: 70,
-  internalError: 80,
   unrecognizedName: 112,
   noApplicationProtocol: 120,
 } as const;

@@ -7,8 +7,8 @@ import { alertRecord, alerts } from '../../../src/proxy/tls/alert.ts';
 describe('alertRecord', () => {
   it.each([
     [alerts.unrecognizedName, 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME'],
-    [alerts.protocolVersion, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
-    [alerts.handshakeFailure, 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE'],
+    [alerts.unexpectedMessage, 'ERR_SSL_SSL/TLS_ALERT_UNEXPECTED_MESSAGE'],
+    [alerts.decodeError, 'ERR_SSL_TLSV1_ALERT_DECODE_ERROR'],
     [alerts.noApplicationProtocol, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
   ])('is understood by OpenSSL: %i', async (description, code) => {
     const server = createServer((socket) => socket.once('data', () => socket.end(alertRecord(description))));
