@@ -316,7 +316,7 @@ export const metrics: readonly Metric[] = Object.values(table).map((row: Row, id
 }));
 
 /** Position in `metrics` of each series, by its short name. */
-export const M = Object.fromEntries(Object.keys(table).map((key, id) => [key, id])) as Record<
+export const MetricId = Object.fromEntries(Object.keys(table).map((key, id) => [key, id])) as Record<
   keyof typeof table,
   number
 >;

@@ -18,14 +18,14 @@ export function formatNumber(value: number): string {
 }
 
 /** Whose series a page holds, or a part of one. */
-export interface PageShare {
+export interface ScrapeShare {
   apps: Pick<ReadonlySet<string>, 'has'>;
   /** Those that belong to no app too: the slots', and those with `app=""`. */
   unowned: boolean;
 }
 
 /** Of a whole page. */
-export interface PageScope extends PageShare {
+export interface ScrapeScope extends ScrapeShare {
   apps: ReadonlySet<string>;
 }
 
@@ -54,7 +54,7 @@ export function* render(store: Store, owners?: Iterable<Owner>): Generator<strin
 }
 
 /** Those whose series a page holds. */
-export function* ownersIn(store: Store, { apps, unowned }: PageScope): Generator<Owner> {
+export function* ownersIn(store: Store, { apps, unowned }: ScrapeScope): Generator<Owner> {
   if (unowned) yield* store.ownersOf('');
   for (const app of apps) if (app !== '') yield* store.ownersOf(app);
 }

@@ -1,7 +1,7 @@
 /** The supervisor's sum of what all workers of both slots have counted. */
 
 import type { Colour, Counts, SeriesDefinition } from '../base/counts.ts';
-import { M, type Metric, metrics } from './catalogue.ts';
+import { type Metric, MetricId, metrics } from './catalogue.ts';
 import { labelText, lineBytes, type Machine } from './labels.ts';
 import { metricTold } from './metric-name.ts';
 
@@ -103,8 +103,8 @@ export interface StoreSnapshot {
 
 /** What counts as opened, and as closed. */
 const closedBy = new Map([
-  [M.edgeTcpConnects, M.edgeTcpDisconnects],
-  [M.appTcpConnects, M.appTcpDisconnects],
+  [MetricId.edgeTcpConnects, MetricId.edgeTcpDisconnects],
+  [MetricId.appTcpConnects, MetricId.appTcpDisconnects],
 ]);
 
 /** Longer than any scrape interval: the last values are read before they go. */

@@ -4,7 +4,7 @@
  * moved would be marked as gone where it was.
  */
 
-import { ownersIn, type PageScope, type PageShare } from './exposition.ts';
+import { ownersIn, type ScrapeScope, type ScrapeShare } from './exposition.ts';
 import type { Owner, Store } from './merge.ts';
 
 export interface Part {
@@ -23,7 +23,7 @@ const most = 8 * 1024 * 1024;
  * know their part already.
  * @param page its name: the organization's, or empty. @param scope undefined on the whole page.
  */
-export function partsOf(store: Store, page: string, scope?: PageScope): Part[] {
+export function partsOf(store: Store, page: string, scope?: ScrapeScope): Part[] {
   const parts: Part[] = [{ owners: [], bytes: 0 }];
   const add = (owner: Owner, part: number) => {
     while (parts.length <= part) parts.push({ owners: [], bytes: 0 });
@@ -64,7 +64,7 @@ function* everyOwner(store: Store): Generator<Owner> {
 }
 
 /** What else belongs to a part's apps. Part 0 has that of apps without series, too, and what belongs to no app. */
-export function shareOf(parts: readonly Part[], part: number, scope?: PageScope): PageShare {
+export function shareOf(parts: readonly Part[], part: number, scope?: ScrapeScope): ScrapeShare {
   const names = ({ owners }: Part) => owners.filter(({ instance }) => instance === null).map(({ app }) => app);
   if (part > 0) return { apps: new Set(names(parts[part] ?? { owners: [], bytes: 0 })), unowned: false };
   const elsewhere = new Set(parts.slice(1).flatMap(names));

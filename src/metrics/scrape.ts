@@ -8,7 +8,7 @@ import { constants, createGzip } from 'node:zlib';
 import { decimal } from '../base/ascii.ts';
 import { hostPort, type TargetGroup } from './discovery.ts';
 import { acceptsGzip } from './encoding.ts';
-import { contentType, ownersIn, type PageScope, type PageShare, pieceSize, render } from './exposition.ts';
+import { contentType, ownersIn, pieceSize, render, type ScrapeScope, type ScrapeShare } from './exposition.ts';
 import type { Store } from './merge.ts';
 import { partsOf, shareOf } from './parts.ts';
 import { Places } from './places.ts';
@@ -17,7 +17,7 @@ import { createScraperServer } from './scraper-server.ts';
 export interface ScrapeOptions {
   store: Store;
   /** What an organisation's page holds; undefined when there is no such organisation. */
-  scopeOf: (org: string) => PageScope | undefined;
+  scopeOf: (org: string) => ScrapeScope | undefined;
   /** Names that the server is asked by, besides addresses and the machine's own. */
   hosts: () => readonly string[];
   /** Where to write one more, as an operator knows the place. */
@@ -27,7 +27,7 @@ export interface ScrapeOptions {
   /** Has the workers report; ends in time, whether all did or not. */
   beforeScrape: () => Promise<void>;
   /** What follows the proxy's series, in the same format. @param share undefined on the whole page. */
-  append: (share: PageShare | undefined) => Promise<string>;
+  append: (share: ScrapeShare | undefined) => Promise<string>;
   /** What there is to scrape; `self` is how the asker reached this server, `host:port`, null when it does not say. */
   discover: (self: string | null) => Iterable<TargetGroup>;
   /** Milliseconds until a page must have been taken. */

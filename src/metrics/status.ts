@@ -1,6 +1,6 @@
 /** Response counters and times by status, without strings on the hot path. */
 
-import { bornStatuses, M } from './catalogue.ts';
+import { bornStatuses, MetricId } from './catalogue.ts';
 import type { Recorder } from './recorder.ts';
 import { statusLabel } from './status-label.ts';
 
@@ -10,8 +10,8 @@ const statuses = 900;
 const unresolved = -1;
 
 const metricsOf = {
-  edge: { responses: M.edgeHttpResponses, time: M.edgeHttpResponseTime },
-  app: { responses: M.appHttpResponses, time: M.appHttpResponseTime },
+  edge: { responses: MetricId.edgeHttpResponses, time: MetricId.edgeHttpResponseTime },
+  app: { responses: MetricId.appHttpResponses, time: MetricId.appHttpResponseTime },
 } as const;
 
 type Scope = keyof typeof metricsOf;

@@ -8,8 +8,8 @@ import type { Recorder } from '../metrics/recorder.ts';
 import type { Name } from '../resolver/name.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 import { Admission } from './admission.ts';
+import { Balancer } from './balancing/balancer.ts';
 import type { Permits } from './balancing/permits.ts';
-import { Service } from './balancing/service.ts';
 import type { Context } from './context.ts';
 import { errors } from './errors.ts';
 import { Listener } from './listener/listener.ts';
@@ -59,8 +59,8 @@ export class DataPlane implements Context {
   readonly flyClientIp: boolean;
   readonly #certificates: CertificateStore;
   readonly #upstreams = new Map<string, Upstream>();
-  readonly #services: Service[] = [];
-  readonly #serviceOf = new Map<Upstream, Service>();
+  readonly #balancers: Balancer[] = [];
+  readonly #balancerOf = new Map<Upstream, Balancer>();
   readonly #apps: App[];
   readonly #hosts: HostTable<App>;
   readonly #listeners = new Map<string, Listener>();
@@ -115,21 +115,21 @@ export class DataPlane implements Context {
     const ofInstance = new Map(
       plan.instances.map(({ id }) => [id, new InstanceSeries(this.#recorder, plan.name, id)] as const),
     );
-    const services = plan.services.map((service) => {
+    const balancers = plan.services.map((service) => {
       const upstreams = service.upstreams.map(
         (upstream) => new Upstream(upstream, service, ofInstance.get(upstream.instance)!, this.#nameOf(upstream)),
       );
-      const made = new Service(service, upstreams, this.limits, this.#permits);
+      const made = new Balancer(service, upstreams, this.limits, this.#permits);
       for (const upstream of upstreams) {
         this.#upstreams.set(upstream.key, upstream);
         if (this.limits.ejectFailures > 0) upstream.onOutcome = (of) => this.#outcome(of);
-        this.#serviceOf.set(upstream, made);
+        this.#balancerOf.set(upstream, made);
         upstream.name?.followers.add(() => this.#moved(upstream));
       }
-      this.#services.push(made);
+      this.#balancers.push(made);
       return made;
     });
-    return { plan, series: new EdgeSeries(this.#recorder, plan.name), services };
+    return { plan, series: new EdgeSeries(this.#recorder, plan.name), balancers };
   }
 
   #nameOf({ host, path }: UpstreamPlan): Name | null {
@@ -146,7 +146,7 @@ export class DataPlane implements Context {
   #routesOf(listener: ListenerPlan): Route[] {
     return listener.ports.map((port) => {
       const app = this.#apps[port.app]!;
-      return makeRoute(app, app.services[port.service]!, port);
+      return makeRoute(app, app.balancers[port.service]!, port);
     });
   }
 
@@ -215,7 +215,7 @@ export class DataPlane implements Context {
     const upstream = this.#upstreams.get(key);
     if (upstream === undefined || upstream.checked === healthy) return;
     upstream.checked = healthy;
-    this.#serviceOf.get(upstream)!.judge();
+    this.#balancerOf.get(upstream)!.judge();
   }
 
   setEjection(key: string, address: string, ejection: Ejection): void {
@@ -224,13 +224,13 @@ export class DataPlane implements Context {
     upstream.ejection = ejection;
     // The first success of a trial is to be told.
     upstream.failures = ejection === 'trial' ? 1 : 0;
-    this.#serviceOf.get(upstream)!.judge();
+    this.#balancerOf.get(upstream)!.judge();
   }
 
   /** Its name has other addresses: no request goes to those that it had. */
   #moved(upstream: Upstream): void {
     upstream.pool.clear(({ left }) => left);
-    this.#serviceOf.get(upstream)!.judge();
+    this.#balancerOf.get(upstream)!.judge();
   }
 
   grant(key: string, permits: number): void {
@@ -239,7 +239,7 @@ export class DataPlane implements Context {
       this.#permits.release(key, permits);
       return;
     }
-    this.#serviceOf.get(upstream)!.grant(upstream, permits);
+    this.#balancerOf.get(upstream)!.grant(upstream, permits);
   }
 
   /** Another worker waits: what is unused goes back now, and `owed` in all as they come free. */
@@ -274,7 +274,7 @@ export class DataPlane implements Context {
 
   #tick(): void {
     this.sweep.pass();
-    for (const service of this.#services) service.expire();
+    for (const balancer of this.#balancers) balancer.expire();
     if (this.draining) this.#endIfDrained();
   }
 

@@ -1,4 +1,4 @@
-import { M } from '../metrics/catalogue.ts';
+import { MetricId } from '../metrics/catalogue.ts';
 import type { Recorder } from '../metrics/recorder.ts';
 import { StatusSeries } from '../metrics/status.ts';
 import { type EdgeError, errors } from './errors.ts';
@@ -18,13 +18,13 @@ export class EdgeSeries {
     this.app = app;
     this.#recorder = recorder;
     this.#status = new StatusSeries(recorder, 'edge', [app]);
-    this.#connects = recorder.series(M.edgeTcpConnects, [app]);
-    this.#disconnects = recorder.series(M.edgeTcpDisconnects, [app]);
-    this.#dataIn = recorder.series(M.edgeDataIn, [app]);
-    this.#dataOut = recorder.series(M.edgeDataOut, [app]);
-    this.#handshakeErrors = recorder.series(M.edgeTlsHandshakeErrors, [app, '']);
+    this.#connects = recorder.series(MetricId.edgeTcpConnects, [app]);
+    this.#disconnects = recorder.series(MetricId.edgeTcpDisconnects, [app]);
+    this.#dataIn = recorder.series(MetricId.edgeDataIn, [app]);
+    this.#dataOut = recorder.series(MetricId.edgeDataOut, [app]);
+    this.#handshakeErrors = recorder.series(MetricId.edgeTlsHandshakeErrors, [app, '']);
     for (const error of Object.values(errors)) {
-      if (error.counted) recorder.series(M.edgeErrors, [app, error.code]);
+      if (error.counted) recorder.series(MetricId.edgeErrors, [app, error.code]);
     }
   }
 
@@ -50,7 +50,7 @@ export class EdgeSeries {
   }
 
   handshakeDone(version: string, seconds: number): void {
-    this.#recorder.observe(this.#recorder.series(M.edgeTlsHandshakeTime, [this.app, version]), seconds);
+    this.#recorder.observe(this.#recorder.series(MetricId.edgeTlsHandshakeTime, [this.app, version]), seconds);
   }
 
   /** @param configured the server name when it is a configured hostname, else ''. */
@@ -58,12 +58,12 @@ export class EdgeSeries {
     const index =
       configured === ''
         ? this.#handshakeErrors
-        : this.#recorder.series(M.edgeTlsHandshakeErrors, [this.app, configured]);
+        : this.#recorder.series(MetricId.edgeTlsHandshakeErrors, [this.app, configured]);
     this.#recorder.inc(index);
   }
 
   failed(error: EdgeError): void {
-    this.#recorder.inc(this.#recorder.series(M.edgeErrors, [this.app, error.code]));
+    this.#recorder.inc(this.#recorder.series(MetricId.edgeErrors, [this.app, error.code]));
   }
 }
 
@@ -82,12 +82,12 @@ export class InstanceSeries {
     const labels = [app, instance];
     this.#recorder = recorder;
     this.#status = new StatusSeries(recorder, 'app', labels);
-    this.#concurrency = recorder.series(M.appConcurrency, labels);
-    this.#connects = recorder.series(M.appTcpConnects, labels);
-    this.#disconnects = recorder.series(M.appTcpDisconnects, labels);
-    this.#connectTime = recorder.series(M.appConnectTime, labels);
-    this.#soft = recorder.series(M.appSoftLimitReached, labels);
-    this.#hard = recorder.series(M.appHardLimitReached, labels);
+    this.#concurrency = recorder.series(MetricId.appConcurrency, labels);
+    this.#connects = recorder.series(MetricId.appTcpConnects, labels);
+    this.#disconnects = recorder.series(MetricId.appTcpDisconnects, labels);
+    this.#connectTime = recorder.series(MetricId.appConnectTime, labels);
+    this.#soft = recorder.series(MetricId.appSoftLimitReached, labels);
+    this.#hard = recorder.series(MetricId.appHardLimitReached, labels);
   }
 
   responseBegun(status: number): void {

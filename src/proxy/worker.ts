@@ -52,7 +52,7 @@ class Worker {
   #sending = false;
   /** The supervisor asks for the next series once it has added up these. */
   #more = false;
-  /** Asked for, and answered with the last of the new series; 0: nothing is. */
+  /** RequestRecord for, and answered with the last of the new series; 0: nothing is. */
   #flush = 0;
   /** Health that is yet to be told. */
   #found: [key: string, healthy: boolean][] = [];

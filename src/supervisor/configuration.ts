@@ -1,6 +1,6 @@
 import type { Loaded } from '../config/load.ts';
 import type { Plan } from '../config/plan.ts';
-import type { PageScope } from '../metrics/exposition.ts';
+import type { ScrapeScope } from '../metrics/exposition.ts';
 
 /** Reads a configuration anew. @param file null: there is none. */
 export type Load = (file: string | null) => Promise<Loaded>;
@@ -37,7 +37,7 @@ export class Configuration {
   }
 
   /** What an organization's page shows; undefined when there is no such organization. */
-  scopeOf(org: string): PageScope | undefined {
+  scopeOf(org: string): ScrapeScope | undefined {
     const organization = this.#plan.organizations.find(({ slug }) => slug === org);
     if (organization === undefined) return undefined;
     const apps = new Set(this.owners.filter(([, owner]) => owner === org).map(([app]) => app));

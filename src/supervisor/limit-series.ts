@@ -3,7 +3,7 @@
 import { inSlices } from '../base/slices.ts';
 import type { Plan, ServicePlan } from '../config/plan.ts';
 import type { Ejections, ToWorker } from '../ipc/messages.ts';
-import { M } from '../metrics/catalogue.ts';
+import { MetricId } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, limitsIndex } from './hub-worker.ts';
@@ -61,9 +61,9 @@ export class LimitSeries implements HubWorker {
       for (const [id, its] of backersOf(services)) {
         if (this.#left) return;
         const { soft, hard } = limitsOf(its.map(({ service }) => service));
-        if (soft > 0) recorder.set(recorder.series(M.appSoftLimit, [name, id]), soft);
-        if (soft > 0 && hard !== null) recorder.set(recorder.series(M.appHardLimit, [name, id]), hard);
-        const health = (check: string) => recorder.series(M.appInstanceHealthy, [name, id, check]);
+        if (soft > 0) recorder.set(recorder.series(MetricId.appSoftLimit, [name, id]), soft);
+        if (soft > 0 && hard !== null) recorder.set(recorder.series(MetricId.appHardLimit, [name, id]), hard);
+        const health = (check: string) => recorder.series(MetricId.appInstanceHealthy, [name, id, check]);
         const keys = its.map(({ key }) => key);
         const instance = { keys, service: health('service'), passive: health('passive') };
         this.#instances.push(instance);

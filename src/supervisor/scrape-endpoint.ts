@@ -5,7 +5,7 @@ import { bindFault, type ListeningSocket, openListeningSocket } from '../base/li
 import { version } from '../base/version.ts';
 import type { Address } from '../config/address.ts';
 import type { Plan } from '../config/plan.ts';
-import type { PageShare } from '../metrics/exposition.ts';
+import type { ScrapeShare } from '../metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../metrics/process.ts';
 import { createScrapeServer, type ScrapeOptions } from '../metrics/scrape.ts';
 import { reachable } from '../metrics/scrape-config.ts';
@@ -29,7 +29,7 @@ export class ScrapeEndpoint {
 
   constructor({ volumes, ...options }: Omit<ScrapeOptions, 'append' | 'page'> & { volumes: Volumes }) {
     const register = processRegistry('fly_supervisor_build_info', version);
-    const append = async (share?: PageShare) =>
+    const append = async (share?: ScrapeShare) =>
       (await volumes.page(share)) + (share === undefined || share.unowned ? await renderRegistry(register) : '');
     this.#server = createScrapeServer({
       ...options,

@@ -1,7 +1,7 @@
 /** The supervisor's own series, `fly_slot_*`: recorded and merged like a worker's, one recorder for each colour. */
 
 import type { Colour } from '../base/counts.ts';
-import { M } from '../metrics/catalogue.ts';
+import { MetricId } from '../metrics/catalogue.ts';
 import { Recorder } from '../metrics/recorder.ts';
 import type { Hub } from './hub.ts';
 import { type HubWorker, ownIndex } from './hub-worker.ts';
@@ -41,26 +41,26 @@ export class SlotSeries implements HubWorker {
     this.#generation = generation;
     this.#recorder = new Recorder(bounds);
     // Born at 0.
-    this.#index(M.slotGeneration);
-    this.#index(M.slotDrainTime);
-    this.#index(M.slotDrainCuts);
-    for (const result of flipResults) this.#index(M.slotFlips, result);
-    for (const cause of causes) this.#index(M.slotWorkerRestarts, cause);
-    for (const state of liveStates) this.#index(M.slotState, state);
+    this.#index(MetricId.slotGeneration);
+    this.#index(MetricId.slotDrainTime);
+    this.#index(MetricId.slotDrainCuts);
+    for (const result of flipResults) this.#index(MetricId.slotFlips, result);
+    for (const cause of causes) this.#index(MetricId.slotWorkerRestarts, cause);
+    for (const state of liveStates) this.#index(MetricId.slotState, state);
   }
 
   flipped(result: FlipResult): void {
-    this.#recorder.inc(this.#index(M.slotFlips, result));
+    this.#recorder.inc(this.#index(MetricId.slotFlips, result));
   }
 
   workerRestarted(cause: ExitCause): void {
-    this.#recorder.inc(this.#index(M.slotWorkerRestarts, cause));
+    this.#recorder.inc(this.#index(MetricId.slotWorkerRestarts, cause));
   }
 
   /** @param cut connections at the deadline. */
   drained(milliseconds: number, cut: number): void {
-    this.#recorder.observe(this.#index(M.slotDrainTime), milliseconds / 1000);
-    this.#recorder.add(this.#index(M.slotDrainCuts), cut);
+    this.#recorder.observe(this.#index(MetricId.slotDrainTime), milliseconds / 1000);
+    this.#recorder.add(this.#index(MetricId.slotDrainCuts), cut);
   }
 
   started(generation: number): void {
@@ -82,11 +82,12 @@ export class SlotSeries implements HubWorker {
     const mine = slots.filter((slot) => slot.colour === colour && slot.state !== 'ended');
     const gauge = (value: number, metric: number, ...own: string[]) =>
       this.#recorder.set(this.#index(metric, ...own), value);
-    gauge(this.#over ? 0 : this.#generation, M.slotGeneration);
-    for (const state of liveStates) gauge(mine.filter((slot) => slot.state === state).length, M.slotState, state);
+    gauge(this.#over ? 0 : this.#generation, MetricId.slotGeneration);
+    for (const state of liveStates)
+      gauge(mine.filter((slot) => slot.state === state).length, MetricId.slotState, state);
     const live = new Set(mine.map(({ version }) => version));
     for (const version of live) this.#versions.add(version);
-    for (const version of this.#versions) gauge(live.has(version) ? 1 : 0, M.slotBuildInfo, version);
+    for (const version of this.#versions) gauge(live.has(version) ? 1 : 0, MetricId.slotBuildInfo, version);
     const counts = this.#recorder.collect();
     if (counts !== null) this.#hub.message(this, { type: 'counts', flush: 0, counts, inFlight: [], connections: 0 });
   }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Plan } from '../config/plan.ts';
 import type { Log } from '../log/log.ts';
 import { volumeSeries } from '../metrics/catalogue-volume.ts';
-import { formatNumber, headerOf, type PageShare } from '../metrics/exposition.ts';
+import { formatNumber, headerOf, type ScrapeShare } from '../metrics/exposition.ts';
 import { escapeLabel, type Machine } from '../metrics/labels.ts';
 import { type LogicalVolume, type LvsReason, type LvsReport, type LvsRun, runLvs } from './lvs.ts';
 
@@ -47,7 +47,7 @@ export class Volumes {
   }
 
   /** Lines of the text format, or nothing. @param share undefined on the whole page. */
-  async page(share: PageShare | undefined): Promise<string> {
+  async page(share: ScrapeShare | undefined): Promise<string> {
     const all = this.#options.volumes();
     if (all.length === 0) return '';
     await this.#refresh();

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { M } from '../../src/metrics/catalogue.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
 import type { Store } from '../../src/metrics/merge.ts';
 import { createScrapeServer } from '../../src/metrics/scrape.ts';
 import { pageRoute } from '../../src/page/serve.ts';
@@ -19,17 +19,17 @@ export interface MadeUp {
 export function busyStore(instances: number): Store {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'blue');
-  recorder.add(recorder.series(M.edgeHttpResponses, ['shop', '200']), instances);
+  recorder.add(recorder.series(MetricId.edgeHttpResponses, ['shop', '200']), instances);
   for (let i = 0; i < instances; i++) {
     const labels = ['shop', `i${String(i).padStart(4, '0')}`];
-    recorder.set(recorder.series(M.appConcurrency, labels), i);
-    recorder.set(recorder.series(M.appSoftLimit, labels), 500);
-    recorder.set(recorder.series(M.appHardLimit, labels), 2000);
+    recorder.set(recorder.series(MetricId.appConcurrency, labels), i);
+    recorder.set(recorder.series(MetricId.appSoftLimit, labels), 500);
+    recorder.set(recorder.series(MetricId.appHardLimit, labels), 2000);
     for (const status of ['200', '404', '500']) {
-      recorder.add(recorder.series(M.appHttpResponses, [...labels, status]), i);
-      recorder.observe(recorder.series(M.appHttpResponseTime, [...labels, status]), 0.02);
+      recorder.add(recorder.series(MetricId.appHttpResponses, [...labels, status]), i);
+      recorder.observe(recorder.series(MetricId.appHttpResponseTime, [...labels, status]), 0.02);
     }
-    recorder.observe(recorder.series(M.appConnectTime, labels), 0.001);
+    recorder.observe(recorder.series(MetricId.appConnectTime, labels), 0.001);
   }
   ship();
   return store;

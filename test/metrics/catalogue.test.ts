@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { M, metrics } from '../../src/metrics/catalogue.ts';
+import { MetricId, metrics } from '../../src/metrics/catalogue.ts';
 import { document, documentPath } from '../../src/metrics/document.ts';
 import { labelNames } from '../../src/metrics/labels.ts';
 import { allSeries } from '../../src/metrics/series.ts';
@@ -42,9 +42,9 @@ test('the given names, types and labels, then our own, in their order', () => {
 });
 
 test('short names lead to their series', () => {
-  expect(metrics[M.edgeDataIn].name).toBe('fly_edge_data_in');
-  expect(metrics[M.appHardLimitReached].labels).toEqual(['app', 'instance']);
-  expect(metrics.map((metric) => metric.id)).toEqual(Object.values(M));
+  expect(metrics[MetricId.edgeDataIn].name).toBe('fly_edge_data_in');
+  expect(metrics[MetricId.appHardLimitReached].labels).toEqual(['app', 'instance']);
+  expect(metrics.map((metric) => metric.id)).toEqual(Object.values(MetricId));
 });
 
 test('each example asks for its own series', () => {

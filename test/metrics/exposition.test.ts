@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { M, metrics } from '../../src/metrics/catalogue.ts';
+import { MetricId, metrics } from '../../src/metrics/catalogue.ts';
 import { formatNumber, render } from '../../src/metrics/exposition.ts';
 import { processRegistry, renderRegistry } from '../../src/metrics/process.ts';
 import { StatusSeries } from '../../src/metrics/status.ts';
@@ -29,8 +29,8 @@ function busyStore(apps: string[], instances = 1) {
 test('a counter and a histogram, to the letter', () => {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'green');
-  recorder.add(recorder.series(M.edgeDataIn, ['a']), 7);
-  const time = recorder.series(M.appConnectTime, ['a', 'i']);
+  recorder.add(recorder.series(MetricId.edgeDataIn, ['a']), 7);
+  const time = recorder.series(MetricId.appConnectTime, ['a', 'i']);
   for (const seconds of [0.001, 0.0625, 0.5, 4]) recorder.observe(time, seconds);
   ship();
   const blue = 'app="a",region="iad",host="2bc3",instance="i",proxy_id="blue"';
@@ -61,7 +61,8 @@ test('label values survive the way there and back', () => {
   const names = ['quote"', 'back\\slash', 'line\nfeed', '\\n', '}', ',', '="', 'ünïcode 🚀', ''];
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'blue');
-  for (const [i, name] of names.entries()) recorder.add(recorder.series(M.edgeTlsHandshakeErrors, ['a', name]), i + 1);
+  for (const [i, name] of names.entries())
+    recorder.add(recorder.series(MetricId.edgeTlsHandshakeErrors, ['a', name]), i + 1);
   ship();
   const samples = select(pageOf(store), 'fly_edge_tls_handshake_errors', { proxy_id: 'blue' });
   expect(samples.map(({ labels, value }) => [labels.servername, value])).toEqual(names.map((name, i) => [name, i + 1]));
@@ -108,7 +109,8 @@ test('a large page comes in pieces of whole lines, each family once', () => {
 test('what changes while a page is written neither breaks a line nor a histogram', () => {
   const { store, wait } = storeAt();
   const first = workerOf(store, 1, 'blue');
-  for (let i = 0; i < 500; i++) first.recorder.observe(first.recorder.series(M.appConnectTime, ['a', `i${i}`]), 0.05);
+  for (let i = 0; i < 500; i++)
+    first.recorder.observe(first.recorder.series(MetricId.appConnectTime, ['a', `i${i}`]), 0.05);
   first.ship();
   let text = '';
   for (const piece of render(store)) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Counts } from '../../src/base/counts.ts';
-import { M } from '../../src/metrics/catalogue.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
 import { select, sum } from '../helpers/exposition.ts';
 import { bounds, minute, pageOf, storeAt, workerOf } from './helpers.ts';
 
@@ -16,7 +16,7 @@ test('workers and generations of a colour add up in one series', () => {
     [4, 'blue', 3],
   ] as const) {
     const worker = workerOf(store, id, colour, generation);
-    worker.recorder.add(worker.recorder.series(M.edgeDataIn, ['a']), 10 ** id);
+    worker.recorder.add(worker.recorder.series(MetricId.edgeDataIn, ['a']), 10 ** id);
     expect(worker.ship()).toBeNull();
   }
   const page = pageOf(store);
@@ -28,9 +28,9 @@ test('workers and generations of a colour add up in one series', () => {
 test('counters and histograms are born in both colours, gauges in their own', () => {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'green');
-  recorder.series(M.edgeDataIn, ['a']);
-  recorder.series(M.appConnectTime, ['a', 'i']);
-  recorder.series(M.appConcurrency, ['a', 'i']);
+  recorder.series(MetricId.edgeDataIn, ['a']);
+  recorder.series(MetricId.appConnectTime, ['a', 'i']);
+  recorder.series(MetricId.appConcurrency, ['a', 'i']);
   ship();
   const page = pageOf(store);
   const colours = (name: string) => page.get(name)!.map(({ labels, value }) => [labels.proxy_id, value]);
@@ -49,7 +49,7 @@ test('a gauge is the sum over live workers, 0 while one lives, gone with the las
   const { store } = storeAt();
   const workers = [workerOf(store, 1, 'blue'), workerOf(store, 2, 'blue')];
   for (const { recorder, ship } of workers) {
-    const open = recorder.series(M.appConcurrency, ['a', 'i']);
+    const open = recorder.series(MetricId.appConcurrency, ['a', 'i']);
     recorder.inc(open);
     recorder.inc(open);
     ship();
@@ -66,7 +66,7 @@ test('a gauge is the sum over live workers, 0 while one lives, gone with the las
   store.detach(2);
   expect(values()).toBeUndefined();
   const next = workerOf(store, 3, 'blue', 3);
-  next.recorder.series(M.appConcurrency, ['a', 'i']);
+  next.recorder.series(MetricId.appConcurrency, ['a', 'i']);
   next.ship();
   expect(values()).toEqual([0]);
 });
@@ -79,9 +79,9 @@ test("a dead worker's open connections are disconnects of its colour, and other 
   ]) {
     const { recorder, ship } = workerOf(store, id, 'green');
     for (const [metric, labels, n] of [
-      [M.edgeTcpConnects, ['a'], opened],
-      [M.edgeTcpDisconnects, ['a'], closed],
-      [M.appTcpConnects, ['a', 'i'], 2 * opened],
+      [MetricId.edgeTcpConnects, ['a'], opened],
+      [MetricId.edgeTcpDisconnects, ['a'], closed],
+      [MetricId.appTcpConnects, ['a', 'i'], 2 * opened],
     ] as const)
       recorder.add(recorder.series(metric, [...labels]), n);
     ship();
@@ -99,17 +99,17 @@ describe('lifetime', () => {
   const setup = () => {
     const { store, wait } = storeAt();
     const worker = workerOf(store, 1, 'blue');
-    const count = (labels: string[]) => worker.recorder.inc(worker.recorder.series(M.appHttpResponses, labels));
+    const count = (labels: string[]) => worker.recorder.inc(worker.recorder.series(MetricId.appHttpResponses, labels));
     count(['a', 'i', '200']);
     count(['a', 'i', '503']);
     count(['a', 'j', '200']);
-    worker.recorder.inc(worker.recorder.series(M.edgeDataIn, ['a']));
+    worker.recorder.inc(worker.recorder.series(MetricId.edgeDataIn, ['a']));
     worker.ship();
     /** A worker of the next generation, which has instance j only and never saw a 503. */
     const next = () => {
       const { recorder, ship } = workerOf(store, 2, 'green', 2);
-      recorder.series(M.appHttpResponses, ['a', 'j', '200']);
-      recorder.series(M.edgeDataIn, ['a']);
+      recorder.series(MetricId.appHttpResponses, ['a', 'j', '200']);
+      recorder.series(MetricId.edgeDataIn, ['a']);
       ship();
     };
     return { store, wait, next };
@@ -142,7 +142,7 @@ describe('lifetime', () => {
   test('a status that the new generation has not seen stays with its instance', () => {
     const { store, wait } = setup();
     const { recorder, ship } = workerOf(store, 2, 'green', 2);
-    recorder.series(M.appHttpResponses, ['a', 'i', '200']);
+    recorder.series(MetricId.appHttpResponses, ['a', 'i', '200']);
     ship();
     store.detach(1);
     wait(11 * minute);
@@ -161,7 +161,7 @@ describe('lifetime', () => {
 });
 
 describe('a faulty message is an error value, and what is right in it counts', () => {
-  const good = { index: 0, size: 1, metric: M.edgeDataIn, labels: ['a'] };
+  const good = { index: 0, size: 1, metric: MetricId.edgeDataIn, labels: ['a'] };
   const counts = (definitions: unknown, indexes: number[] = [], amounts: number[] = []) =>
     ({
       definitions,
@@ -220,27 +220,27 @@ describe('another store that goes on', () => {
     const { store } = storeAt();
     const worker = workerOf(store, 1, 'blue');
     const { recorder } = worker;
-    const opened = recorder.series(M.edgeTcpConnects, ['a']);
-    const open = recorder.series(M.appConcurrency, ['a', 'i']);
-    const time = recorder.series(M.appConnectTime, ['a', 'i']);
+    const opened = recorder.series(MetricId.edgeTcpConnects, ['a']);
+    const open = recorder.series(MetricId.appConcurrency, ['a', 'i']);
+    const time = recorder.series(MetricId.appConnectTime, ['a', 'i']);
     recorder.add(opened, 3);
     recorder.inc(open);
     recorder.observe(time, 0.05);
     worker.ship();
     const gone = workerOf(store, 2, 'green');
-    gone.recorder.add(gone.recorder.series(M.edgeDataIn, ['a']), 7);
+    gone.recorder.add(gone.recorder.series(MetricId.edgeDataIn, ['a']), 7);
     gone.ship();
     store.detach(2);
 
     const { store: next } = storeAt();
     const own = workerOf(next, 3, 'green');
-    own.recorder.add(own.recorder.series(M.edgeTcpConnects, ['a']), 10);
+    own.recorder.add(own.recorder.series(MetricId.edgeTcpConnects, ['a']), 10);
     own.ship();
     next.restore(structuredClone(store.snapshot()));
     recorder.add(opened, 1);
     recorder.inc(open);
     recorder.observe(time, 0.5);
-    recorder.add(recorder.series(M.edgeDataIn, ['b']), 5);
+    recorder.add(recorder.series(MetricId.edgeDataIn, ['b']), 5);
     const counts = recorder.collect()!;
     expect(next.apply(1, counts)).toBeNull();
     let page = pageOf(next);
@@ -263,7 +263,7 @@ describe('another store that goes on', () => {
     store.attach({ id: 1, colour: 'blue', generation: 1 });
     const definitions = [
       { index: 0, size: 1, metric: 999, labels: ['a'] },
-      { index: 1, size: 1, metric: M.edgeDataIn, labels: ['a'] },
+      { index: 1, size: 1, metric: MetricId.edgeDataIn, labels: ['a'] },
     ];
     expect(store.apply(1, { definitions, indexes: Uint32Array.of(1), amounts: Float64Array.of(2) })).not.toBeNull();
     const { store: next } = storeAt();
@@ -275,7 +275,7 @@ describe('another store that goes on', () => {
   test('lets go what no worker has ten minutes later', () => {
     const { store } = storeAt();
     const worker = workerOf(store, 1, 'blue');
-    worker.recorder.add(worker.recorder.series(M.edgeDataIn, ['a']), 1);
+    worker.recorder.add(worker.recorder.series(MetricId.edgeDataIn, ['a']), 1);
     worker.ship();
     const { store: next, wait } = storeAt();
     next.restore(structuredClone(store.snapshot()));

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { M } from '../../src/metrics/catalogue.ts';
-import { type PageScope, render } from '../../src/metrics/exposition.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
+import { render, type ScrapeScope } from '../../src/metrics/exposition.ts';
 import { Store } from '../../src/metrics/merge.ts';
 import { type Part, partsOf, shareOf } from '../../src/metrics/parts.ts';
 import { bounds, machine, minute, pageText, storeAt, workerOf } from './helpers.ts';
 
 const mebibyte = 1024 * 1024;
 const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `app-${from + i}`);
-const scopeOf = (apps: string[], unowned = false): PageScope => ({ apps: new Set(apps), unowned });
+const scopeOf = (apps: string[], unowned = false): ScrapeScope => ({ apps: new Set(apps), unowned });
 
 /** What an app has from the start, about, and a status or two. */
 function count(
@@ -18,11 +18,11 @@ function count(
 ): void {
   for (const app of apps) {
     for (const status of statuses) {
-      recorder.inc(recorder.series(M.edgeHttpResponses, [app, status]));
-      recorder.observe(recorder.series(M.edgeHttpResponseTime, [app, status]), 0.01);
+      recorder.inc(recorder.series(MetricId.edgeHttpResponses, [app, status]));
+      recorder.observe(recorder.series(MetricId.edgeHttpResponseTime, [app, status]), 0.01);
       for (let i = 0; i < instances; i++) {
-        recorder.inc(recorder.series(M.appHttpResponses, [app, `instance-${i}`, status]));
-        recorder.observe(recorder.series(M.appHttpResponseTime, [app, `instance-${i}`, status]), 0.01);
+        recorder.inc(recorder.series(MetricId.appHttpResponses, [app, `instance-${i}`, status]));
+        recorder.observe(recorder.series(MetricId.appHttpResponseTime, [app, `instance-${i}`, status]), 0.01);
       }
     }
   }
@@ -37,7 +37,7 @@ const where = (parts: Part[]) =>
 test('the parts are the page, each line once, each well below what a scraper takes', () => {
   const { store } = storeAt();
   const worker = workerOf(store, 1, 'blue');
-  worker.recorder.inc(worker.recorder.series(M.edgeTcpConnects, ['']));
+  worker.recorder.inc(worker.recorder.series(MetricId.edgeTcpConnects, ['']));
   count(worker, names(0, 2000));
   worker.ship();
   const scope = scopeOf(names(0, 2000), true);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { M } from '../../src/metrics/catalogue.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
 import { type Page, sum } from '../helpers/exposition.ts';
 import { minute, pageOf, storeAt, workerOf } from './helpers.ts';
 
@@ -32,8 +32,8 @@ test.each([1, 2, 3, 4, 5])('totals of a random life agree and never fall (seed %
     const id = ++ids;
     const worker = workerOf(store, id, below(2) ? 'blue' : 'green', id);
     for (const app of apps) {
-      worker.recorder.series(M.edgeTcpDisconnects, [app]);
-      worker.recorder.series(M.appConcurrency, [app, 'i']);
+      worker.recorder.series(MetricId.edgeTcpDisconnects, [app]);
+      worker.recorder.series(MetricId.appConcurrency, [app, 'i']);
     }
     worker.ship();
     workers.push({ ...worker, open: new Map() });
@@ -43,18 +43,18 @@ test.each([1, 2, 3, 4, 5])('totals of a random life agree and never fall (seed %
       const app = apps[below(apps.length)];
       const status = `${200 + below(4)}`;
       const ms = below(2000);
-      recorder.inc(recorder.series(M.edgeHttpResponses, [app, status]));
+      recorder.inc(recorder.series(MetricId.edgeHttpResponses, [app, status]));
       tally(`responses ${app} ${status} ${colour}`, 1);
-      recorder.observe(recorder.series(M.edgeHttpResponseTime, [app, status]), ms / 1024);
+      recorder.observe(recorder.series(MetricId.edgeHttpResponseTime, [app, status]), ms / 1024);
       tally(`slow ${colour}`, ms / 1024 > 1 ? 1 : 0);
       tally(`seconds ${colour}`, ms / 1024);
-      recorder.inc(recorder.series(M.edgeTcpConnects, [app]));
-      recorder.inc(recorder.series(M.appConcurrency, [app, 'i']));
+      recorder.inc(recorder.series(MetricId.edgeTcpConnects, [app]));
+      recorder.inc(recorder.series(MetricId.appConcurrency, [app, 'i']));
       tally('connects', 1);
       open.set(app, (open.get(app) ?? 0) + 1);
       if (below(3) === 0) continue;
-      recorder.inc(recorder.series(M.edgeTcpDisconnects, [app]));
-      recorder.dec(recorder.series(M.appConcurrency, [app, 'i']));
+      recorder.inc(recorder.series(MetricId.edgeTcpDisconnects, [app]));
+      recorder.dec(recorder.series(MetricId.appConcurrency, [app, 'i']));
       open.set(app, open.get(app)! - 1);
     }
     expect(ship()).toBeNull();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { M } from '../../src/metrics/catalogue.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
 import { Recorder } from '../../src/metrics/recorder.ts';
 import { StatusSeries } from '../../src/metrics/status.ts';
 import { seeded } from '../helpers/random.ts';
@@ -12,16 +12,16 @@ const amounts = (recorder: Recorder) => {
 
 test('a series keeps its index, and other labels make another', () => {
   const recorder = new Recorder(bounds);
-  const first = recorder.series(M.edgeErrors, ['a', 'b,c']);
-  expect(recorder.series(M.edgeErrors, ['a', 'b,c'])).toBe(first);
-  expect(recorder.series(M.edgeErrors, ['a,b', 'c'])).not.toBe(first);
-  expect(recorder.series(M.edgeTlsHandshakeErrors, ['a', 'b,c'])).not.toBe(first);
+  const first = recorder.series(MetricId.edgeErrors, ['a', 'b,c']);
+  expect(recorder.series(MetricId.edgeErrors, ['a', 'b,c'])).toBe(first);
+  expect(recorder.series(MetricId.edgeErrors, ['a,b', 'c'])).not.toBe(first);
+  expect(recorder.series(MetricId.edgeTlsHandshakeErrors, ['a', 'b,c'])).not.toBe(first);
 });
 
 test('definitions are handed out once, with room for the buckets', () => {
   const recorder = new Recorder(bounds);
-  recorder.series(M.appConnectTime, ['a', 'i']);
-  recorder.series(M.edgeDataIn, ['a']);
+  recorder.series(MetricId.appConnectTime, ['a', 'i']);
+  recorder.series(MetricId.edgeDataIn, ['a']);
   expect(recorder.collect()!.definitions).toEqual([
     { index: 0, size: bounds.length + 2, metric: 'fly_app_connect_time_seconds', labels: ['a', 'i'] },
     { index: bounds.length + 2, size: 1, metric: 'fly_edge_data_in', labels: ['a'] },
@@ -31,8 +31,8 @@ test('definitions are handed out once, with room for the buckets', () => {
 
 test('collect gives increments since the last one, and null when nothing moved', () => {
   const recorder = new Recorder(bounds);
-  const bytes = recorder.series(M.edgeDataIn, ['a']);
-  const open = recorder.series(M.appConcurrency, ['a', 'i']);
+  const bytes = recorder.series(MetricId.edgeDataIn, ['a']);
+  const open = recorder.series(MetricId.appConcurrency, ['a', 'i']);
   recorder.add(bytes, 10);
   recorder.add(bytes, 5);
   recorder.inc(open);
@@ -47,7 +47,7 @@ test('collect gives increments since the last one, and null when nothing moved',
 
 test('a counter never falls nor stops being a number', () => {
   const recorder = new Recorder(bounds);
-  const bytes = recorder.series(M.edgeDataIn, ['a']);
+  const bytes = recorder.series(MetricId.edgeDataIn, ['a']);
   recorder.collect();
   for (const amount of [-1, Number.NaN, Infinity, -Infinity, 0]) recorder.add(bytes, amount);
   expect(recorder.collect()).toBeNull();
@@ -64,7 +64,7 @@ test.each([
   [Infinity, 0, 0],
 ])('%d seconds go to bucket %i', (seconds, bucket, sum) => {
   const recorder = new Recorder(bounds);
-  const time = recorder.series(M.appConnectTime, ['a', 'i']);
+  const time = recorder.series(MetricId.appConnectTime, ['a', 'i']);
   recorder.observe(time, seconds);
   const expected: Record<number, number> = { [time + bucket]: 1 };
   if (sum > 0) expected[time + bounds.length + 1] = sum;
@@ -74,7 +74,7 @@ test.each([
 test('growing keeps every value', () => {
   const recorder = new Recorder(bounds);
   const indexes = Array.from({ length: 5000 }, (_, i) => {
-    const index = recorder.series(M.edgeDataIn, [`app${i}`]);
+    const index = recorder.series(MetricId.edgeDataIn, [`app${i}`]);
     recorder.add(index, i + 1);
     return index;
   });
@@ -91,9 +91,9 @@ test('the usual statuses are born, others come with their first response', () =>
   );
   expect(series.responses(404)).toBe(born[5]!.index);
   for (const status of [101, 418, 451, 511]) {
-    expect(series.responses(status)).toBe(recorder.series(M.appHttpResponses, ['a', 'i', `${status}`]));
+    expect(series.responses(status)).toBe(recorder.series(MetricId.appHttpResponses, ['a', 'i', `${status}`]));
     expect(series.responses(status)).toBe(series.responses(status));
-    expect(series.time(status)).toBe(recorder.series(M.appHttpResponseTime, ['a', 'i', `${status}`]));
+    expect(series.time(status)).toBe(recorder.series(MetricId.appHttpResponseTime, ['a', 'i', `${status}`]));
     expect(series.time(status)).toBe(series.time(status));
   }
 });
@@ -125,7 +125,7 @@ test('statuses that nobody registered are counted by class, and every one is cou
     [600, 'other'],
     [999, 'other'],
   ] as const)
-    expect(series.responses(status)).toBe(recorder.series(M.appHttpResponses, ['a', 'i', name]));
+    expect(series.responses(status)).toBe(recorder.series(MetricId.appHttpResponses, ['a', 'i', name]));
 });
 
 test('an edge has more statuses from birth', () => {
@@ -150,9 +150,9 @@ test('whatever is recorded in whatever order, each increment is told once, also 
     const told: number[] = [];
     const grow = () => {
       const label = String(counters.length);
-      counters.push(recorder.series(M.edgeDataIn, [label]));
-      gauges.push(recorder.series(M.appConcurrency, [label, 'i']));
-      histograms.push(recorder.series(M.appConnectTime, [label, 'i']));
+      counters.push(recorder.series(MetricId.edgeDataIn, [label]));
+      gauges.push(recorder.series(MetricId.appConcurrency, [label, 'i']));
+      histograms.push(recorder.series(MetricId.appConnectTime, [label, 'i']));
     };
     const change = (index: number, by: number) => (counted[index] = (counted[index] ?? 0) + by);
     const take = (most?: number) => {

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { M } from '../../src/metrics/catalogue.ts';
+import { MetricId } from '../../src/metrics/catalogue.ts';
 import { createScrapeServer, type ScrapeOptions } from '../../src/metrics/scrape.ts';
 import { pageRoute } from '../../src/page/serve.ts';
 import { parseExposition, sum } from '../helpers/exposition.ts';
@@ -21,8 +21,8 @@ function appsStore(instances = 1) {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'blue');
   for (const app of ['a', 'b', '']) {
-    recorder.add(recorder.series(M.edgeDataIn, [app]), 5);
-    for (let i = 0; i < instances; i++) recorder.observe(recorder.series(M.appConnectTime, [app, `i${i}`]), 0.5);
+    recorder.add(recorder.series(MetricId.edgeDataIn, [app]), 5);
+    for (let i = 0; i < instances; i++) recorder.observe(recorder.series(MetricId.appConnectTime, [app, `i${i}`]), 0.5);
   }
   ship();
   return store;
@@ -110,7 +110,8 @@ test('a page in parts: those that there are, and no other', async () => {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'blue');
   for (const app of apps)
-    for (let i = 0; i < 60; i++) recorder.observe(recorder.series(M.appConnectTime, [app, `instance-${i}`]), 0.5);
+    for (let i = 0; i < 60; i++)
+      recorder.observe(recorder.series(MetricId.appConnectTime, [app, `instance-${i}`]), 0.5);
   ship();
   const port = await start({ store, scopeOf: (org) => (org === 'personal' ? { apps, unowned: false } : undefined) });
   const page = async (query: string) => (await get(port, `/metrics?${query}`)).body.toString();

@@ -1,9 +1,9 @@
 import type { Upstream } from '../upstream/upstream.ts';
-import type { Seeker } from './service.ts';
+import type { Waiter } from './balancer.ts';
 
-/** A seeker's place among those that may go to the same instances. */
+/** A waiter's place among those that may go to the same instances. */
 interface Place {
-  readonly seeker: Seeker;
+  readonly waiter: Waiter;
   readonly until: number;
   /** Rises in the order of coming, over all lanes. */
   readonly turn: number;
@@ -32,7 +32,7 @@ class Lane {
  * a lane cost the same however many wait.
  */
 export class WaitingRoom {
-  readonly #places = new Map<Seeker, Place>();
+  readonly #places = new Map<Waiter, Place>();
   readonly #anywhere = new Lane(null, '');
   /** Of retries, by the instances that failed them; those that are empty go. */
   readonly #retries = new Map<string, Lane>();
@@ -42,18 +42,18 @@ export class WaitingRoom {
     return this.#places.size;
   }
 
-  enter(seeker: Seeker, until: number): void {
-    const lane = this.#laneFor(seeker.tried);
-    const place: Place = { seeker, until, turn: ++this.#turn, lane, before: lane.last, after: null };
+  enter(waiter: Waiter, until: number): void {
+    const lane = this.#laneFor(waiter.tried);
+    const place: Place = { waiter, until, turn: ++this.#turn, lane, before: lane.last, after: null };
     if (lane.last === null) lane.first = place;
     else lane.last.after = place;
     lane.last = place;
-    this.#places.set(seeker, place);
+    this.#places.set(waiter, place);
   }
 
   /** Does nothing when it is not here. */
-  leave(seeker: Seeker): void {
-    const place = this.#places.get(seeker);
+  leave(waiter: Waiter): void {
+    const place = this.#places.get(waiter);
     if (place !== undefined) this.#remove(place);
   }
 
@@ -68,22 +68,22 @@ export class WaitingRoom {
   }
 
   /** The first of a lane leaves it. */
-  next(lane: Lane): Seeker {
+  next(lane: Lane): Waiter {
     const place = lane.first!;
     this.#remove(place);
-    return place.seeker;
+    return place.waiter;
   }
 
   /** The one who came last leaves. */
-  newest(): Seeker {
+  newest(): Waiter {
     let place = this.#anywhere.last;
     for (const { last } of this.#retries.values()) if (place === null || last!.turn > place.turn) place = last;
     this.#remove(place!);
-    return place!.seeker;
+    return place!.waiter;
   }
 
   /** One whose time is over leaves; null when there is none. All wait equally long, so that it is the first of a lane. */
-  late(now: number): Seeker | null {
+  late(now: number): Waiter | null {
     const lane = this.find(({ first }) => first!.until <= now);
     return lane === null ? null : this.next(lane);
   }
@@ -95,13 +95,13 @@ export class WaitingRoom {
       .sort()
       .join('\n');
     let lane = this.#retries.get(name);
-    // A copy: the seeker's own grows with its next attempt.
+    // A copy: the waiter's own grows with its next attempt.
     if (lane === undefined) this.#retries.set(name, (lane = new Lane([...tried], name)));
     return lane;
   }
 
-  #remove({ seeker, lane, before, after }: Place): void {
-    this.#places.delete(seeker);
+  #remove({ waiter, lane, before, after }: Place): void {
+    this.#places.delete(waiter);
     if (before === null) lane.first = after;
     else before.after = after;
     if (after === null) lane.last = before;

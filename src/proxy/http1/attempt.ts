@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { Limits } from '../../config/plan.ts';
-import type { Service } from '../balancing/service.ts';
+import type { Balancer } from '../balancing/balancer.ts';
 import type { Context } from '../context.ts';
 import type { EdgeError } from '../errors.ts';
-import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import { UpstreamConnection, type UpstreamEvents } from '../upstream/connection.ts';
 import { Tries } from '../upstream/tries.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
@@ -40,7 +40,7 @@ export class Attempt {
   }
 
   /** Takes a pooled connection (true), or begins to make one (false). @param repeatable may be sent twice. */
-  begin(upstream: Upstream, user: UpstreamUser, { sweep, limits }: Context, repeatable: boolean): boolean {
+  begin(upstream: Upstream, user: UpstreamEvents, { sweep, limits }: Context, repeatable: boolean): boolean {
     this.upstream = upstream;
     this.instance = upstream.instance;
     this.#tries.begin();
@@ -87,7 +87,7 @@ export class Attempt {
   }
 
   /** The instance has no more to do with this request. @param whole request and answer went through to their ends. */
-  leave(service: Service, whole: boolean, reusable: boolean, { limits }: Context, now: number): void {
+  leave(balancer: Balancer, whole: boolean, reusable: boolean, { limits }: Context, now: number): void {
     const upstream = this.upstream!;
     const connection = this.connection!;
     this.ended(now);
@@ -96,7 +96,7 @@ export class Attempt {
     if (whole && reusable && upstream.pooled) connection.park(limits.poolSize, limits.poolIdleTimeout);
     else if (whole) connection.leave();
     else connection.destroy();
-    service.release(upstream);
+    balancer.release(upstream);
   }
 
   get tried(): readonly Upstream[] | null {
@@ -108,8 +108,8 @@ export class Attempt {
   }
 
   /** The instance could not be reached. @returns whether another one may be tried. */
-  mayTryAnother(error: EdgeError, at: Upstream, service: Service, limits: Limits): boolean {
-    return this.#tries.mayTryAnother(error, at, service.upstreams, limits);
+  mayTryAnother(error: EdgeError, at: Upstream, balancer: Balancer, limits: Limits): boolean {
+    return this.#tries.mayTryAnother(error, at, balancer.upstreams, limits);
   }
 
   /** The connection broke before the answer. @returns whether the request may go out again, on a new one. */

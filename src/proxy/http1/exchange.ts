@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { decimal } from '../../base/ascii.ts';
 import type { PortPlan } from '../../config/plan.ts';
-import type { Seeker } from '../balancing/service.ts';
+import type { Waiter } from '../balancing/balancer.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { Framing } from '../http/message/framing.ts';
@@ -13,19 +13,19 @@ import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import { Tunnel } from '../tcp/tunnel.ts';
 import { clock } from '../transport/clock.ts';
-import type { UpstreamUser } from '../upstream/connection.ts';
+import type { UpstreamEvents } from '../upstream/connection.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { Answer, type AnswerOwner } from './answer.ts';
-import { Asked } from './asked.ts';
 import { Attempt, isIdempotent } from './attempt.ts';
 import { Body } from './body.ts';
 import { Onward, passed } from './chunked.ts';
-import type { HttpClient } from './client.ts';
 import { believedProto } from './forwarding.ts';
 import { Pace } from './pace.ts';
 import { ReaderPace } from './reader-pace.ts';
 import { requestId } from './request-id.ts';
+import { RequestRecord } from './request-record.ts';
 import { writeRequestHead } from './request-writer.ts';
+import { type ResponseOwner, ResponseRelay } from './response-relay.ts';
+import type { Http1ServerConnection } from './server-connection.ts';
 
 const State = {
   /** No request. */
@@ -49,25 +49,25 @@ const mostKept = 64 * 1024;
  * One request and its answer, from the request's head to the answer's last byte: chooses an instance, retries,
  * relays the request's body, and ends both. One instance serves all of a connection.
  */
-export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
-  readonly #client: HttpClient;
+export class Exchange implements Waiter, UpstreamEvents, ResponseOwner {
+  readonly #client: Http1ServerConnection;
   readonly #context: Context;
   #state: State = State.idle;
-  readonly #asked = new Asked();
+  readonly #record = new RequestRecord();
   /** The request's body on its way to the instance. */
   readonly request = new Body();
   readonly #attempt = new Attempt();
   readonly #pace = new Pace();
   readonly #readerPace = new ReaderPace();
-  readonly #answer: Answer;
+  readonly #response: ResponseRelay;
   /** Request head and what came of the body with it: all that was taken from the client while `#intact`. */
   #opening = '';
   #intact = true;
 
-  constructor(client: HttpClient, context: Context) {
+  constructor(client: Http1ServerConnection, context: Context) {
     this.#client = client;
     this.#context = context;
-    this.#answer = new Answer(client, context, this.#asked, this.request, this.#attempt, this);
+    this.#response = new ResponseRelay(client, context, this.#record, this.request, this.#attempt, this);
   }
 
   get tried(): readonly Upstream[] | null {
@@ -94,9 +94,9 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   begin(request: RequestHead, buffer: Buffer, start: number, end: number, startedAt: number): number {
     const { limits, reporter } = this.#context;
     const client = this.#client;
-    const asked = this.#asked;
+    const record = this.#record;
     this.#reset(startedAt);
-    asked.read(request, reporter.access !== null);
+    record.read(request, reporter.access !== null);
     const route = client.route(request);
     const onward = 'app' in route && route.port.httpOptions.requestTrailers ? Onward.trailers : Onward.chunks;
     const { framing, contentLength, connectionOptions } = request;
@@ -109,7 +109,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       this.#answerError(route, request.host);
       return bodyEnd < 0 ? end : bodyEnd;
     }
-    asked.route = route;
+    record.route = route;
     client.connection.name(route.app.series);
     if (client.connection.gone) return end;
     if (bodyEnd < 0) {
@@ -133,12 +133,12 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       return bodyEnd;
     }
     const forwarding = client.forwarding(route, request);
-    const pooled = route.service.plan.concurrency.type === 'requests';
+    const pooled = route.balancer.plan.concurrency.type === 'requests';
     const { trusted } = client.connection;
     if (request.upgrade) {
-      asked.upgrade = allowedUpgrades(joined(request, Id.upgrade), route.port.httpOptions.upgrades);
+      record.upgrade = allowedUpgrades(joined(request, Id.upgrade), route.port.httpOptions.upgrades);
     }
-    this.#opening = writeRequestHead(request, forwarding, this.#context, trusted, asked, !pooled);
+    this.#opening = writeRequestHead(request, forwarding, this.#context, trusted, record, !pooled);
     this.#opening += body;
     client.connection.deadline = clock.now + limits.bodyIdleTimeout;
     this.#seek();
@@ -202,7 +202,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   /** Once a second: who sends a body, or reads an answer, slower than the least rate is let go. */
   sampled(): void {
     const { limits } = this.#context;
-    const { route, grpc, expects } = this.#asked;
+    const { route, grpc, expects } = this.#record;
     const rate = route?.port.httpOptions.leastRate ?? limits.leastRate;
     if (rate === 0 || grpc) return;
     const { connection } = this.#client;
@@ -211,7 +211,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
       // What a client that waits for 100 (Continue) will send is not late yet.
       this.#pace.look(bytes, !connection.held && (bytes > 0 || !expects), rate, limits.bodyIdleTimeout);
       if (this.#pace.waited >= limits.leastRateAfter && this.#pace.isBehind(rate)) this.#fail(errors.slowRequest, '');
-    } else if (this.#state === State.responding && !this.#answer.events) {
+    } else if (this.#state === State.responding && !this.#response.events) {
       this.#readerPace.sampled(connection, rate, limits, () => this.#fail(errors.slowReader, ''));
     }
   }
@@ -238,7 +238,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   // ---- from the balancer ----
 
   assigned(upstream: Upstream): void {
-    const repeatable = this.request.done && isIdempotent(this.#asked.method);
+    const repeatable = this.request.done && isIdempotent(this.#record.method);
     this.#state = State.connecting;
     if (this.#attempt.begin(upstream, this, this.#context, repeatable)) this.upstreamConnected();
   }
@@ -260,8 +260,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   }
 
   upstreamBytes(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#state === State.responding) return this.#answer.relay(buffer, start, end);
-    return this.#answer.headBytes(buffer, start, end);
+    if (this.#state === State.responding) return this.#response.relay(buffer, start, end);
+    return this.#response.headBytes(buffer, start, end);
   }
 
   upstreamDrained(): void {
@@ -269,7 +269,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   }
 
   upstreamEnded(): void {
-    if (this.#state === State.responding && this.#answer.body.ended()) this.answerComplete(false);
+    if (this.#state === State.responding && this.#response.body.ended()) this.answerComplete(false);
     else if (this.#state === State.responding) this.#fail(errors.brokeOff, 'closed early');
     else this.#closedBeforeAnswer(errors.instanceClosed, 'closed');
   }
@@ -278,7 +278,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     if (this.#state === State.responding) {
       // An instance that answers early and closes leaves body bytes unread, which makes its FIN an RST; and what ends with the
       // connection is complete however that ends (RFC 9112 8).
-      if (this.#answer.early && this.#answer.body.ended()) this.answerComplete(false);
+      if (this.#response.early && this.#response.body.ended()) this.answerComplete(false);
       else this.#fail(errors.brokeOff, detail);
     } else if (this.#state === State.connecting) this.#connectFailed(error ?? errors.connect, detail);
     else this.#closedBeforeAnswer(error ?? errors.instanceClosed, detail);
@@ -295,8 +295,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
     const upstream = this.#attempt.upstream!;
     this.#attempt.failed(error);
     this.#leaveInstance();
-    const { service } = this.#asked.route!;
-    if (this.#attempt.mayTryAnother(error, upstream, service, this.#context.limits)) this.#seek();
+    const { balancer } = this.#record.route!;
+    if (this.#attempt.mayTryAnother(error, upstream, balancer, this.#context.limits)) this.#seek();
     else this.#answerError(error, detail);
   }
 
@@ -304,8 +304,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #closedBeforeAnswer(error: EdgeError, detail: string): void {
     const attempt = this.#attempt;
     const { reused } = attempt.connection!;
-    const stale = reused && !this.#answer.heard;
-    const repeatable = this.#intact && this.request.done && isIdempotent(this.#asked.method);
+    const stale = reused && !this.#response.heard;
+    const repeatable = this.#intact && this.request.done && isIdempotent(this.#record.method);
     if (!stale) attempt.failed(error);
     this.#leaveInstance();
     if (stale && repeatable && attempt.mayTryAgain(error, reused, this.#context.limits)) this.#seek();
@@ -314,14 +314,14 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   #seek(): void {
     this.#state = State.seeking;
-    this.#asked.route!.service.seek(this);
+    this.#record.route!.balancer.seek(this);
   }
 
   // ---- from the answer ----
 
   answerBegun(): void {
     this.#state = State.responding;
-    if (!this.#answer.body.done) this.#readerPace.begin();
+    if (!this.#response.body.done) this.#readerPace.begin();
   }
 
   answerComplete(reusable: boolean): void {
@@ -339,15 +339,15 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   protocolSwitched(buffer: Buffer, start: number, end: number): boolean {
     const client = this.#client;
     const connection = this.#attempt.connection!;
-    const route = this.#asked.route!;
+    const route = this.#record.route!;
     const now = performance.now();
     this.#attempt.ended(now);
-    route.app.series.responseEnded(101, (now - this.#asked.startedAt) / 1000);
+    route.app.series.responseEnded(101, (now - this.#record.startedAt) / 1000);
     this.#state = State.tunnel;
     connection.deadline = Number.POSITIVE_INFINITY;
     const upstream = this.#attempt.upstream!;
     const tunnel = new Tunnel(client.connection, connection, route.port.httpOptions.idleTimeout, (error) => {
-      route.service.release(upstream);
+      route.balancer.release(upstream);
       if (error !== null) this.#report(error, '');
       this.#log(error, tunnel.bytesIn, tunnel.bytesOut);
     });
@@ -359,30 +359,30 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
 
   /** The instance, or the queue for one, has no more to do with this request. */
   #leaveInstance(whole = false, reusable = false, now = performance.now()): void {
-    if (this.#state === State.seeking) this.#asked.route!.service.forget(this);
+    if (this.#state === State.seeking) this.#record.route!.balancer.forget(this);
     if (this.#attempt.upstream === null) return;
-    this.#answer.forgetHead();
-    this.#attempt.leave(this.#asked.route!.service, whole, reusable, this.#context, now);
+    this.#response.forgetHead();
+    this.#attempt.leave(this.#record.route!.balancer, whole, reusable, this.#context, now);
   }
 
   /** An error in the middle: answered when nothing was begun, else the client sees a broken answer. */
   #fail(error: EdgeError, detail: string): void {
     this.#attempt.failed(error);
     this.#leaveInstance();
-    if (this.#answer.status === 0) {
+    if (this.#response.status === 0) {
       this.#answerError(error, detail);
       return;
     }
     this.#report(error, detail);
-    if (error !== errors.brokeOff || this.request.done || !this.#answer.showsBreak) {
-      this.#answer.breakOff(error === errors.slowReader || error === errors.idleTimeout);
+    if (error !== errors.brokeOff || this.request.done || !this.#response.showsBreak) {
+      this.#response.breakOff(error === errors.slowReader || error === errors.idleTimeout);
     }
     this.#end(error);
   }
 
   #answerError(error: EdgeError, detail: string): void {
     this.#report(error, detail);
-    this.#answer.sendError(error);
+    this.#response.sendError(error);
     this.#end(error);
   }
 
@@ -390,7 +390,7 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #goNoFurther(method: string): void {
     if (method === 'TRACE') this.#answerError(errors.methodNotAllowed, 'Max-Forwards: 0');
     else {
-      this.#answer.sendOptions();
+      this.#response.sendOptions();
       this.#end(null);
     }
   }
@@ -403,18 +403,18 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #redirect(request: RequestHead, { port }: Route): void {
     const https = redirectPort(request.authority.slice(request.sentHost.length + 1), port);
     const path = request.text.slice(request.pathStart, request.pathEnd);
-    this.#answer.sendRedirect(`https://${request.sentHost}${https}${path === '*' ? '/' : path}`);
+    this.#response.sendRedirect(`https://${request.sentHost}${https}${path === '*' ? '/' : path}`);
     this.#end(null);
   }
 
   #report(error: EdgeError, detail: string): void {
-    const about = { instance: this.#attempt.instance, request: this.#asked.id, detail };
-    report(error, this.#answer.series, this.#context.reporter, about);
+    const about = { instance: this.#attempt.instance, request: this.#record.id, detail };
+    report(error, this.#response.series, this.#context.reporter, about);
   }
 
   #end(error: EdgeError | null, now = performance.now()): void {
-    const { status, series, body, keepAfter } = this.#answer;
-    if (status !== 0) series.responseEnded(status, (now - this.#asked.startedAt) / 1000);
+    const { status, series, body, keepAfter } = this.#response;
+    if (status !== 0) series.responseEnded(status, (now - this.#record.startedAt) / 1000);
     this.#state = State.idle;
     this.#opening = '';
     this.#readerPace.end();
@@ -423,15 +423,15 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   }
 
   #log(error: EdgeError | null, bytesIn: number, bytesOut: number): void {
-    const { method, host, path, id, startedAt } = this.#asked;
+    const { method, host, path, id, startedAt } = this.#record;
     this.#context.reporter.access?.({
-      app: this.#answer.series.app,
+      app: this.#response.series.app,
       instance: this.#attempt.instance,
       client: this.#client.connection.client.address,
       method,
       host,
       path,
-      status: this.#answer.status,
+      status: this.#response.status,
       bytesIn,
       bytesOut,
       duration: (performance.now() - startedAt) / 1000,
@@ -445,8 +445,8 @@ export class Exchange implements Seeker, UpstreamUser, AnswerOwner {
   #reset(startedAt: number): void {
     if (this.#state !== State.idle) throw new Error(`exchange begun while ${this.#state}`);
     this.#attempt.reset();
-    this.#answer.reset();
-    this.#asked.reset(requestId(this.#context.region), startedAt);
+    this.#response.reset();
+    this.#record.reset(requestId(this.#context.region), startedAt);
     this.#opening = '';
     this.#intact = true;
   }

@@ -6,8 +6,8 @@ import type { RequestHead } from '../http/message/request-head.ts';
 import { trailerLine } from '../http/message/trailers.ts';
 import { joined } from '../http/message/values.ts';
 import { oldViaLine, viaLine } from '../routing/route.ts';
-import type { Asked } from './asked.ts';
 import { believed, type Forwarding } from './forwarding.ts';
+import type { RequestRecord } from './request-record.ts';
 
 /** Whether a field goes on to the instance as it came, by id: from a stranger, and from a trusted proxy. */
 const passes = Uint8Array.from(flagsOf, (flags) => ((flags & (Flag.hop | Flag.own | Flag.claim)) === 0 ? 1 : 0));
@@ -31,7 +31,7 @@ export function writeRequestHead(
   forwarding: Forwarding,
   context: Context,
   trusted: boolean,
-  asked: Asked,
+  record: RequestRecord,
   close: boolean,
 ): string {
   const { text, ids, count } = head;
@@ -66,11 +66,11 @@ export function writeRequestHead(
   if (head.has(Id.trailer) && forwarding.route.port.httpOptions.requestTrailers) {
     out += trailerLine(joined(head, Id.trailer), options);
   }
-  if (asked.trailers || asked.upgrade !== '') out += connectionFields(asked, close);
+  if (record.trailers || record.upgrade !== '') out += connectionFields(record, close);
   else if (close) out += 'Connection: close\r\n';
   const fields = trusted ? believed(head, forwarding, context) : forwarding.fields;
   out += head.minor === 1 ? fields : fields.replace(viaLine, oldViaLine);
-  return out + asked.id + requestStart(asked.startedAt);
+  return out + record.id + requestStart(record.startedAt);
 }
 
 const version = ' HTTP/1.1\r\n';
@@ -80,7 +80,7 @@ const isAsSent = (head: RequestHead): boolean =>
   head.pathStart === head.method.length + 1 && head.pathEnd + version.length === head.nameStart(0);
 
 /** What is for this hop alone, with the options that say so (RFC 9110 7.6.1). */
-function connectionFields({ trailers, upgrade }: Asked, close: boolean): string {
+function connectionFields({ trailers, upgrade }: RequestRecord, close: boolean): string {
   const options = [...(upgrade !== '' ? ['Upgrade'] : close ? ['close'] : []), ...(trailers ? ['TE'] : [])];
   return (
     `Connection: ${options.join(', ')}\r\n` +

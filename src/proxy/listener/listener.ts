@@ -1,10 +1,10 @@
 import type { ListenerPlan } from '../../config/plan.ts';
 import type { Context } from '../context.ts';
 import { errors } from '../errors.ts';
-import { HttpClient, type HttpPort } from '../http1/client.ts';
+import { Http1ServerConnection, type HttpPort } from '../http1/server-connection.ts';
 import { HostTable } from '../routing/hosts.ts';
 import type { App, Route } from '../routing/route.ts';
-import { TcpClient } from '../tcp/tcp-client.ts';
+import { TcpSession } from '../tcp/tcp-session.ts';
 import type { CertificateStore, TlsVersion } from '../tls/certificates.ts';
 import { Handshake } from '../tls/handshake.ts';
 import { isAddress, type SelfSignedStore } from '../tls/self-signed-store.ts';
@@ -90,21 +90,21 @@ export class Listener {
 
   /** @param version of TLS, null without; @param named the app of the server name. */
   speakHttp(connection: ClientConnection, early: Buffer | null, version: string | null, named: App | null): void {
-    connection.protocol = new HttpClient(connection, this.#context, this.#http, version, named);
+    connection.protocol = new Http1ServerConnection(connection, this.#context, this.#http, version, named);
     this.#feed(connection, early);
   }
 
   /** Plain HTTP came where TLS should have. False where nobody would understand the answer. */
   refusePlainHttp(connection: ClientConnection): boolean {
     if (!this.plan.ports.some((port) => port.http)) return false;
-    const client = new HttpClient(connection, this.#context, this.#http, null, null);
+    const client = new Http1ServerConnection(connection, this.#context, this.#http, null, null);
     connection.protocol = client;
     client.refuseAtOnce(errors.plainHttp);
     return true;
   }
 
   speakTcp(connection: ClientConnection, route: Route, early: Buffer | null): void {
-    const client = new TcpClient(connection, route, this.#context, early);
+    const client = new TcpSession(connection, route, this.#context, early);
     connection.protocol = client;
     connection.pause();
     client.begin();

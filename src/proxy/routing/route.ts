@@ -1,5 +1,5 @@
 import type { AppPlan, PortPlan } from '../../config/plan.ts';
-import type { Service } from '../balancing/service.ts';
+import type { Balancer } from '../balancing/balancer.ts';
 import { flat } from '../flat.ts';
 import type { EdgeSeries } from '../series.ts';
 
@@ -7,13 +7,13 @@ import type { EdgeSeries } from '../series.ts';
 export interface App {
   readonly plan: AppPlan;
   readonly series: EdgeSeries;
-  readonly services: Service[];
+  readonly balancers: Balancer[];
 }
 
 /** One app on one port: where a connection or a request goes once its app is known. */
 export interface Route {
   readonly app: App;
-  readonly service: Service;
+  readonly balancer: Balancer;
   readonly port: PortPlan;
   /** `Via`, `Server`, what fly.toml sets, and `Fly-Request-Id: `, unless `pristine`: appended to each answer's fields. */
   readonly responseSuffix: string;
@@ -27,7 +27,7 @@ export const via = '1.1 fly-edge';
 export const viaLine = `Via: ${via}\r\n`;
 export const oldViaLine = 'Via: 1.0 fly-edge\r\n';
 
-export function makeRoute(app: App, service: Service, port: PortPlan): Route {
+export function makeRoute(app: App, balancer: Balancer, port: PortPlan): Route {
   const { pristine, responseHeaders } = port.httpOptions;
   const drops = new Set<string>();
   let suffix = pristine ? '' : `Via: ${via}\r\nServer: ${product}\r\n`;
@@ -37,5 +37,5 @@ export function makeRoute(app: App, service: Service, port: PortPlan): Route {
     for (const value of values ?? []) suffix += `${name}: ${value}\r\n`;
   }
   if (!pristine) suffix += 'Fly-Request-Id: ';
-  return { app, service, port, responseSuffix: flat(suffix), responseDrops: drops };
+  return { app, balancer, port, responseSuffix: flat(suffix), responseDrops: drops };
 }

@@ -1,13 +1,13 @@
 import { type EdgeError, errors } from '../errors.ts';
 import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
 import { clock } from '../transport/clock.ts';
-import type { UpstreamConnection, UpstreamUser } from '../upstream/connection.ts';
+import type { UpstreamConnection, UpstreamEvents } from '../upstream/connection.ts';
 
 /**
  * Bytes both ways between a client and an instance: raw TCP, TLS, and whatever an Upgrade agreed on. Each side's
  * FIN passes on and leaves the other direction open; a slow reader stops its writer.
  */
-export class Tunnel implements Protocol, UpstreamUser {
+export class Tunnel implements Protocol, UpstreamEvents {
   readonly #client: ClientConnection;
   readonly #upstream: UpstreamConnection;
   readonly #idleTimeout: number;

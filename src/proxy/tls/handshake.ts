@@ -94,7 +94,7 @@ export class Handshake implements Protocol {
   #choose(hello: Extract<ClientHello, { state: 'hello' }>): void {
     const listener = this.#listener;
     const { serverName } = hello;
-    // Asked of the kernel only where there is no name.
+    // RequestRecord of the kernel only where there is no name.
     const local = serverName === null ? this.#connection.localEnd().address : '';
     const route = serverName === null ? listener.nameless(local) : listener.routes.find(serverName);
     if (serverName !== null) {

@@ -5,7 +5,7 @@ import type { Endpoint } from '../../base/proxy-protocol.ts';
 import type { TcpHandle } from '../../base/tcp-handle.ts';
 import type { EdgeSeries } from '../series.ts';
 import { clock } from './clock.ts';
-import type { Swept } from './sweep.ts';
+import type { Timed } from './sweep.ts';
 import { type SocketOwner, TcpSocket } from './tcp-socket.ts';
 
 /** What is spoken on a client's connection at the moment: prelude, TLS handshake, HTTP, a tunnel, the end. */
@@ -35,7 +35,7 @@ export interface ConnectionOwner {
  * One accepted connection, from accept to close: its bytes, its app, its deadline. What happens on it is its
  * protocol's business. It is counted for an app once it is known which (`name`), with the bytes so far.
  */
-export class ClientConnection implements SocketOwner, Swept {
+export class ClientConnection implements SocketOwner, Timed {
   readonly tcp: TcpSocket;
   /** Bytes pass both ways: no request ends it, and a drain gives it longer. */
   isTunnel = false;

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { clock } from './clock.ts';
 
 /** Something open that has a deadline; lives in one `Sweep`. */
-export interface Swept {
+export interface Timed {
   /** In `clock` milliseconds; Infinity for none. */
   deadline: number;
   /** The deadline has passed. Must move it, or leave the sweep. */
@@ -20,15 +20,15 @@ const samplePeriod = 1000;
  * request neither makes nor clears a timer. (architecture.md: deadlines)
  */
 export class Sweep {
-  #items: Swept[] = [];
+  #items: Timed[] = [];
   #sampledAt = clock.now;
 
-  add(item: Swept): void {
+  add(item: Timed): void {
     item.place = this.#items.length;
     this.#items.push(item);
   }
 
-  remove(item: Swept): void {
+  remove(item: Timed): void {
     if (item.place < 0) return;
     const last = this.#items.pop()!;
     if (last !== item) {

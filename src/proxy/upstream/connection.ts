@@ -3,12 +3,12 @@ import type { Name } from '../../resolver/name.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { clock, sweepInterval } from '../transport/clock.ts';
 import { mostForInstances } from '../transport/descriptors.ts';
-import type { Sweep, Swept } from '../transport/sweep.ts';
+import type { Sweep, Timed } from '../transport/sweep.ts';
 import { type SocketOwner, TcpSocket } from '../transport/tcp-socket.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Who uses a connection to an instance at the moment: an HTTP exchange or a tunnel. */
-export interface UpstreamUser {
+export interface UpstreamEvents {
   /** The connection is made; may write. */
   upstreamConnected(): void;
   /** See `SocketOwner.onBytes`. */
@@ -45,7 +45,7 @@ const lingerTime = 1_000 - sweepInterval;
  * One connection to an instance. Who closes first keeps the port in TIME_WAIT for a minute (RFC 9293 3.6), and a port is all that
  * tells the connections to one instance apart: the instance closes first, or is sent RST, which leaves nothing behind.
  */
-export class UpstreamConnection implements SocketOwner, Swept {
+export class UpstreamConnection implements SocketOwner, Timed {
   readonly upstream: Upstream;
   /** Another one once it is connected. */
   socket: TcpSocket;
@@ -57,12 +57,12 @@ export class UpstreamConnection implements SocketOwner, Swept {
   parkedAt = 0;
   /** Of the instance, where it has a name: the address that is, or was last, tried. */
   address = '';
-  #user: UpstreamUser | null;
+  #user: UpstreamEvents | null;
   #state: State = State.connecting;
   readonly #sweep: Sweep;
   readonly #startedAt = performance.now();
 
-  constructor(upstream: Upstream, user: UpstreamUser, sweep: Sweep, connectTimeout: number) {
+  constructor(upstream: Upstream, user: UpstreamEvents, sweep: Sweep, connectTimeout: number) {
     this.upstream = upstream;
     this.#user = user;
     this.#sweep = sweep;
@@ -123,7 +123,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   }
 
   /** Takes an idle connection into use. */
-  take(user: UpstreamUser): void {
+  take(user: UpstreamEvents): void {
     if (this.#state !== State.idle) throw new Error(`upstream connection taken while ${this.#state}`);
     this.#state = State.busy;
     this.reused = true;
@@ -132,7 +132,7 @@ export class UpstreamConnection implements SocketOwner, Swept {
   }
 
   /** Another user takes over in the middle: an exchange that became a tunnel. */
-  use(user: UpstreamUser): void {
+  use(user: UpstreamEvents): void {
     this.#user = user;
   }
 

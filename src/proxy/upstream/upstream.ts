@@ -26,7 +26,7 @@ export class Upstream {
   readonly pooled: boolean;
   readonly series: InstanceSeries;
   readonly pool = new Pool();
-  /** Gets traffic: see `Service.judge`. */
+  /** Gets traffic: see `Balancer.judge`. */
   healthy: boolean;
   /** Its service checks pass, or there are none. */
   checked = true;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { M } from '../../../src/metrics/catalogue.ts';
+import { MetricId } from '../../../src/metrics/catalogue.ts';
 import { type Labels, PageReader, parseSeries, type ReaderLimits } from '../../../src/page/model/page-reader.ts';
 import { parseExposition } from '../../helpers/exposition.ts';
 import { mutate } from '../../helpers/mutate.ts';
@@ -88,10 +88,10 @@ test('a label may be called as anything', () => {
 test('a real page, cut anywhere, reads as the strict reader of the tests has it', () => {
   const { store } = storeAt();
   const { recorder, ship } = workerOf(store, 1, 'blue');
-  recorder.add(recorder.series(M.edgeHttpResponses, ['demo', '200']), 7);
-  recorder.add(recorder.series(M.edgeErrors, ['od"d\\\n', 'no_host']), 1);
-  recorder.observe(recorder.series(M.appHttpResponseTime, ['demo', 'i1', '200']), 0.3);
-  recorder.set(recorder.series(M.appConcurrency, ['demo', 'i1']), 4);
+  recorder.add(recorder.series(MetricId.edgeHttpResponses, ['demo', '200']), 7);
+  recorder.add(recorder.series(MetricId.edgeErrors, ['od"d\\\n', 'no_host']), 1);
+  recorder.observe(recorder.series(MetricId.appHttpResponseTime, ['demo', 'i1', '200']), 0.3);
+  recorder.set(recorder.series(MetricId.appConcurrency, ['demo', 'i1']), 4);
   ship();
   const text = pageText(store);
   const expected = [...parseExposition(text)].flatMap(([name, samples]) =>

@@ -9,20 +9,20 @@ import { isOffered } from '../http/message/upgrade.ts';
 import { joined } from '../http/message/values.ts';
 import type { EdgeSeries } from '../series.ts';
 import { clock } from '../transport/clock.ts';
-import type { Asked } from './asked.ts';
 import type { Attempt } from './attempt.ts';
 import { Body } from './body.ts';
 import { Onward, passed } from './chunked.ts';
-import type { HttpClient } from './client.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { errorAnswer, optionsAnswer, redirectAnswer } from './own-answers.ts';
+import { errorAnswer, optionsAnswer, redirectAnswer } from './local-reply.ts';
+import type { RequestRecord } from './request-record.ts';
 import { After, mustDechunk, writeInterimHead, writeResponseHead } from './response-writer.ts';
+import type { Http1ServerConnection } from './server-connection.ts';
 
 /** Every response head of the worker is read into this one; used up before the next. */
 const head = new ResponseHead();
 
 /** Who is told what becomes of an answer: its exchange. */
-export interface AnswerOwner {
+export interface ResponseOwner {
   /** The final head went to the client; the rest comes to `relay`. */
   answerBegun(): void;
   /** Its last byte went to the client. @param reusable the instance's connection can carry another request. */
@@ -33,14 +33,14 @@ export interface AnswerOwner {
 }
 
 /** What the client gets for a request: the instance's answer as it passes, or one of the edge's own. */
-export class Answer {
-  readonly #client: HttpClient;
+export class ResponseRelay {
+  readonly #client: Http1ServerConnection;
   readonly #context: Context;
-  readonly #asked: Asked;
+  readonly #record: RequestRecord;
   /** The client's body on its way to the instance. */
   readonly #request: Body;
   readonly #attempt: Attempt;
-  readonly #owner: AnswerOwner;
+  readonly #owner: ResponseOwner;
   readonly body = new Body();
   /** Of the answer that was begun towards the client; 0 for none. */
   status = 0;
@@ -56,10 +56,17 @@ export class Answer {
   #reusable = false;
   #afterInterim = false;
 
-  constructor(client: HttpClient, context: Context, asked: Asked, request: Body, attempt: Attempt, owner: AnswerOwner) {
+  constructor(
+    client: Http1ServerConnection,
+    context: Context,
+    record: RequestRecord,
+    request: Body,
+    attempt: Attempt,
+    owner: ResponseOwner,
+  ) {
     this.#client = client;
     this.#context = context;
-    this.#asked = asked;
+    this.#record = record;
     this.#request = request;
     this.#attempt = attempt;
     this.#owner = owner;
@@ -78,7 +85,7 @@ export class Answer {
 
   /** Of the app that the request is for, as far as that is known. */
   get series(): EdgeSeries {
-    return this.#asked.route?.app.series ?? this.#client.connection.series ?? this.#context.unnamed;
+    return this.#record.route?.app.series ?? this.#client.connection.series ?? this.#context.unnamed;
   }
 
   // ---- the instance's ----
@@ -117,14 +124,14 @@ export class Answer {
       if (head.status === 101) return this.#switchProtocol(buffer, start, end);
       if (head.status >= 200) return this.#begin(buffer, start, end);
       this.#afterInterim = true;
-      if (this.#asked.minor === 1) this.#client.connection.send(writeInterimHead(head, this.#asked.route!));
+      if (this.#record.minor === 1) this.#client.connection.send(writeInterimHead(head, this.#record.route!));
     }
     return !this.#client.connection.stalled;
   }
 
   /** The final head, and what has come of the body. */
   #begin(buffer: Buffer, start: number, end: number): boolean {
-    const { minor, method, keepAlive, route, id, trailers } = this.#asked;
+    const { minor, method, keepAlive, route, id, trailers } = this.#record;
     const framing = head.frame(method);
     this.#dechunk = mustDechunk(framing, minor);
     const onward = this.#dechunk ? Onward.payload : trailers ? Onward.trailers : Onward.chunks;
@@ -177,7 +184,7 @@ export class Answer {
   }
 
   #switchProtocol(buffer: Buffer, start: number, end: number): boolean {
-    const { upgrade, route, id } = this.#asked;
+    const { upgrade, route, id } = this.#record;
     const answered = joined(head, Id.upgrade);
     if (!isOffered(answered, upgrade)) return this.#refuse('101 to what was not asked for');
     this.#attempt.answered(101, this.#context.reporter.access !== null);
@@ -205,7 +212,7 @@ export class Answer {
   // ---- the edge's own ----
 
   sendError(error: EdgeError): void {
-    const { route, id, method } = this.#asked;
+    const { route, id, method } = this.#record;
     // After a request that could not be read nothing is certain; out of descriptors, the client's is what is missing.
     this.#decideAfter(error.status !== 400 && error !== errors.exhausted);
     this.#counted(error.status);
@@ -214,7 +221,7 @@ export class Answer {
 
   /** `force_https`. */
   sendRedirect(location: string): void {
-    const { route, id } = this.#asked;
+    const { route, id } = this.#record;
     this.#decideAfter(true);
     this.#counted(301);
     this.#client.connection.send(redirectAnswer(location, route!, id, this.#connectionField()));
@@ -222,19 +229,19 @@ export class Answer {
 
   /** OPTIONS that may go no further. */
   sendOptions(): void {
-    const { route, id } = this.#asked;
+    const { route, id } = this.#record;
     this.#decideAfter(true);
     this.#counted(200);
     this.#client.connection.send(optionsAnswer(route!, id, this.#connectionField()));
   }
 
   #decideAfter(may: boolean): void {
-    this.keepAfter = may && this.#asked.keepAlive && this.#request.done && !this.#client.leaves();
+    this.keepAfter = may && this.#record.keepAlive && this.#request.done && !this.#client.leaves();
   }
 
   #connectionField(): string {
     if (!this.keepAfter) return 'Connection: close\r\n';
-    return this.#asked.minor === 1 ? '' : 'Connection: keep-alive\r\n';
+    return this.#record.minor === 1 ? '' : 'Connection: keep-alive\r\n';
   }
 
   #counted(status: number): void {

@@ -6,7 +6,7 @@ import type { Permits } from './permits.ts';
 import { WaitingRoom } from './waiting.ts';
 
 /** A request or raw connection that wants an instance. */
-export interface Seeker {
+export interface Waiter {
   /** Instances that failed it already; null for none. */
   readonly tried: readonly Upstream[] | null;
   /** It has an instance, which counts it from now on. */
@@ -21,7 +21,7 @@ export interface Seeker {
 const permitPatience = 20;
 
 /** The instances of one service, the choice among them, and who waits when all are at their limit. */
-export class Service {
+export class Balancer {
   readonly plan: ServicePlan;
   readonly upstreams: Upstream[];
   readonly #limits: Limits;
@@ -41,27 +41,27 @@ export class Service {
   }
 
   /** Calls `assigned` or `refused`, now or, when all instances are at their limit, within the queue's time. */
-  seek(seeker: Seeker): void {
+  seek(waiter: Waiter): void {
     if (this.#waiting.size === 0 && this.#awaited === 0) {
-      const upstream = this.#choose(seeker.tried);
+      const upstream = this.#choose(waiter.tried);
       if (upstream !== null) {
         upstream.enter();
-        seeker.assigned(upstream);
+        waiter.assigned(upstream);
         return;
       }
     }
-    if (!this.#anyEligible(seeker.tried)) {
-      seeker.refused(this.#nobody());
+    if (!this.#anyEligible(waiter.tried)) {
+      waiter.refused(this.#nobody());
       return;
     }
-    this.#waiting.enter(seeker, clock.now + this.#limits.queueTimeout);
+    this.#waiting.enter(waiter, clock.now + this.#limits.queueTimeout);
     this.pump();
     this.#refuseSurplus();
   }
 
   /** The client left while waiting. */
-  forget(seeker: Seeker): void {
-    this.#waiting.leave(seeker);
+  forget(waiter: Waiter): void {
+    this.#waiting.leave(waiter);
   }
 
   /** The request or connection is over. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/config/limits.ts';
 import type { ServicePlan } from '../../../src/config/plan.ts';
+import { Balancer, type Waiter } from '../../../src/proxy/balancing/balancer.ts';
 import type { Permits } from '../../../src/proxy/balancing/permits.ts';
-import { type Seeker, Service } from '../../../src/proxy/balancing/service.ts';
 import type { EdgeError } from '../../../src/proxy/errors.ts';
 import type { InstanceSeries } from '../../../src/proxy/series.ts';
 import { Upstream } from '../../../src/proxy/upstream/upstream.ts';
@@ -13,7 +13,7 @@ const series = {
   hardLimitReached() {},
 } as unknown as InstanceSeries;
 
-class Request implements Seeker {
+class Request implements Waiter {
   tried: Upstream[] | null;
   upstream: Upstream | null = null;
   error: EdgeError | null = null;
@@ -39,7 +39,7 @@ function made(instances: number, soft: number, hard: number | null, queueSize = 
   );
   const asked: [key: string, want: number][] = [];
   const permits = { lease: (key: string, want: number) => asked.push([key, want]), release() {} } as unknown as Permits;
-  const service = new Service(plan, upstreams, { ...defaultLimits(), queueSize }, permits);
+  const service = new Balancer(plan, upstreams, { ...defaultLimits(), queueSize }, permits);
   const seek = (tried: Upstream[] | null = null): Request => {
     const request = new Request(tried);
     service.seek(request);

@@ -48,7 +48,7 @@ export interface HttpPort {
 }
 
 /** HTTP/1.1 towards one client: heads in, one exchange at a time, answers in order (RFC 9112 9.3.2). */
-export class HttpClient implements Protocol {
+export class Http1ServerConnection implements Protocol {
   readonly connection: ClientConnection;
   readonly secure: boolean;
   readonly #tlsVersion: string | null;

@@ -6,7 +6,7 @@ import { joined } from '../http/message/values.ts';
 import type { Route } from '../routing/route.ts';
 
 /** What is kept of a request once its head has gone on: for its answer, its errors and its line in the access log. */
-export class Asked {
+export class RequestRecord {
   route: Route | null = null;
   /** `Fly-Request-Id`. */
   id = '';

@@ -1,12 +1,12 @@
 import { encodeProxyHeader } from '../../base/proxy-protocol.ts';
-import type { Seeker } from '../balancing/service.ts';
+import type { Waiter } from '../balancing/balancer.ts';
 import type { Context } from '../context.ts';
 import { type EdgeError, errors } from '../errors.ts';
 import { report } from '../report.ts';
 import type { Route } from '../routing/route.ts';
 import type { ClientConnection, Protocol } from '../transport/client-connection.ts';
 import { clock } from '../transport/clock.ts';
-import { UpstreamConnection, type UpstreamUser } from '../upstream/connection.ts';
+import { UpstreamConnection, type UpstreamEvents } from '../upstream/connection.ts';
 import { Tries } from '../upstream/tries.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Tunnel } from './tunnel.ts';
@@ -18,7 +18,7 @@ type State = (typeof State)[keyof typeof State];
 const mostKept = 64 * 1024;
 
 /** A raw connection (or what TLS carries) until it has an instance; then it is a tunnel. */
-export class TcpClient implements Protocol, Seeker, UpstreamUser {
+export class TcpSession implements Protocol, Waiter, UpstreamEvents {
   readonly #tries = new Tries();
   readonly #connection: ClientConnection;
   readonly #route: Route;
@@ -45,7 +45,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   begin(): void {
     this.#connection.name(this.#route.app.series);
     if (this.#connection.gone) return;
-    this.#route.service.seek(this);
+    this.#route.balancer.seek(this);
     // Only who reads learns that the client has left.
     if (this.#state !== State.over && this.#hasRoom) this.#connection.resume();
   }
@@ -75,7 +75,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const connection = this.#connection;
     const upstream = this.#upstream!;
     const upstreamConnection = this.#upstreamConnection!;
-    const { port, service } = this.#route;
+    const { port, balancer } = this.#route;
     this.#state = State.over;
     if (upstream.failures > 0 && upstream.ejection === 'trial') upstream.succeeded();
     if (port.proxyProto !== 0) {
@@ -85,7 +85,7 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const tunnel = new Tunnel(connection, upstreamConnection, this.#context.limits.tcpIdleTimeout, (error) => {
       if (tunnel.refused) upstream.failed();
       else if (upstream.failures > 0 && tunnel.bytesOut > 0) upstream.succeeded();
-      service.release(upstream);
+      balancer.release(upstream);
       if (error !== null) this.#report(error, '');
     });
     const early = this.#early;
@@ -100,13 +100,13 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
     const upstream = this.#upstream!;
     this.#upstream = null;
     this.#upstreamConnection = null;
-    const { service } = this.#route;
+    const { balancer } = this.#route;
     const failure = error ?? errors.connect;
     if (failure.source === 'instance') upstream.failed();
-    service.release(upstream);
-    if (this.#tries.mayTryAnother(failure, upstream, service.upstreams, this.#context.limits)) {
+    balancer.release(upstream);
+    if (this.#tries.mayTryAnother(failure, upstream, balancer.upstreams, this.#context.limits)) {
       this.#state = State.seeking;
-      service.seek(this);
+      balancer.seek(this);
     } else this.#fail(failure, detail);
   }
 
@@ -121,10 +121,10 @@ export class TcpClient implements Protocol, Seeker, UpstreamUser {
   }
 
   onClose(): void {
-    if (this.#state === State.seeking) this.#route.service.forget(this);
+    if (this.#state === State.seeking) this.#route.balancer.forget(this);
     else if (this.#state === State.connecting) {
       this.#upstreamConnection!.destroy();
-      this.#route.service.release(this.#upstream!);
+      this.#route.balancer.release(this.#upstream!);
     }
     this.#state = State.over;
   }
