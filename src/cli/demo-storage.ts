@@ -16,7 +16,7 @@ import { scraperBeside } from './scraper-beside.ts';
 import { installedEngine, installedScraper } from './storage-programs.ts';
 
 export interface DemoStorage {
-  /** URL of the organisation's queries, without the last part. */
+  /** URL of the organization's queries, without the last part. */
   api: string;
   authorization: string;
   stop(): Promise<void>;

@@ -29,7 +29,7 @@ const fewSignatures = 256;
 
 /**
  * Failures are limited, and tokens that are good are not: behind one address there may be many.
- * @returns null when the request may ask for this organisation. The answer never tells which organisations there are.
+ * @returns null when the request may ask for this organization. The answer never tells which organizations there are.
  */
 export function authorize(request: IncomingMessage, org: string, options: AuthorizationOptions): Refusal | null {
   const { authorizer, attempts, log, seldom } = options;

@@ -1,4 +1,4 @@
-/** One query as the engine gets it: made by us, restricted to one organisation by the engine itself. */
+/** One query as the engine gets it: made by us, restricted to one organization by the engine itself. */
 
 import type { Endpoint } from './endpoints.ts';
 import type { Parameters } from './parameters.ts';

@@ -1,4 +1,4 @@
-/** The query API: an HTTP server that lets each organisation ask the engine for its own series. */
+/** The query API: an HTTP server that lets each organization ask the engine for its own series. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { GatewayPlan } from '../config/plan.ts';

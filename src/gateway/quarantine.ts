@@ -1,11 +1,11 @@
-/** Texts that ended the engine, and organisations that keep sending such. In bounded memory: oldest go first. */
+/** Texts that ended the engine, and organizations that keep sending such. In bounded memory: oldest go first. */
 
 import { createHash } from 'node:crypto';
 
 const mostTexts = 10_000;
 
 export interface QuarantineOptions {
-  /** Texts of one organisation within the period, after which it is barred for the rest of it. */
+  /** Texts of one organization within the period, after which it is barred for the rest of it. */
   strikes: number;
   /** Milliseconds. */
   period: number;
@@ -17,14 +17,14 @@ export class Quarantine {
   readonly #options: QuarantineOptions;
   /** Digests, since a text may be long. */
   readonly #texts = new Set<string>();
-  /** When each organisation's texts were condemned. */
+  /** When each organization's texts were condemned. */
   readonly #strikes = new Map<string, number[]>();
 
   constructor(options = quarantineDefaults) {
     this.#options = options;
   }
 
-  /** An organisation's text is its own: nobody can have another one's query refused. */
+  /** An organization's text is its own: nobody can have another one's query refused. */
   has(org: string, text: string): boolean {
     return this.#texts.has(digest(org, text));
   }
@@ -35,7 +35,7 @@ export class Quarantine {
     this.#strikes.set(org, [...this.#recent(org), performance.now()]);
   }
 
-  /** Milliseconds until the organisation may ask again; 0: now. */
+  /** Milliseconds until the organization may ask again; 0: now. */
   barred(org: string): number {
     const recent = this.#recent(org);
     return recent.length < this.#options.strikes

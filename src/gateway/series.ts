@@ -3,7 +3,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import { defaultBuckets } from '../base/buckets.ts';
 
-/** Statuses that an organisation's clients may get in ordinary life. */
+/** Statuses that an organization's clients may get in ordinary life. */
 const bornStatuses = [200, 400, 401, 403, 404, 422, 429, 502, 503];
 
 export class GatewaySeries {
@@ -12,7 +12,7 @@ export class GatewaySeries {
   readonly #running: Gauge<'org'>;
   readonly #condemned: Counter<'org'>;
   readonly #ends: Record<'engine' | 'scraper', Counter>;
-  /** Slugs of the organisations that there are, or were: no other name becomes a label. */
+  /** Slugs of the organizations that there are, or were: no other name becomes a label. */
   readonly #orgs = new Set<string>();
 
   constructor(register: Registry) {
@@ -52,7 +52,7 @@ export class GatewaySeries {
     this.#times.zero({ org: '' });
   }
 
-  /** Those of new organisations begin; those of all others go on. */
+  /** Those of new organizations begin; those of all others go on. */
   add(orgs: Iterable<string>): void {
     for (const org of orgs) {
       if (this.#orgs.has(org)) continue;

@@ -31,7 +31,7 @@ export function hostPort(header: string | undefined): string | null {
 }
 
 /**
- * One page for each organisation, so that each holds one organisation's series; without any, the whole page. Each in parts,
+ * One page for each organization, so that each holds one organization's series; without any, the whole page. Each in parts,
  * for a scraper takes no page of any size. `part` tells their `up` apart; the series lose it, or one that moved would be another.
  */
 function edgeTargets({ organizations }: Plan, self: string, partsOf: (org: string | null) => number): TargetGroup[] {

@@ -16,7 +16,7 @@ import { createScraperServer } from './scraper-server.ts';
 
 export interface ScrapeOptions {
   store: Store;
-  /** What an organisation's page holds; undefined when there is no such organisation. */
+  /** What an organization's page holds; undefined when there is no such organization. */
   scopeOf: (org: string) => ScrapeScope | undefined;
   /** Names that the server is asked by, besides addresses and the machine's own. */
   hosts: () => readonly string[];

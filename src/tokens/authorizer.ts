@@ -31,8 +31,8 @@ type Refusal = Extract<Decision, { ok: false }>;
 const mostSignatures = 8192;
 
 /**
- * Decides whether a request may read an organisation's series. One token of the list that allows is enough.
- * An organisation that does not exist is refused like one that the token does not allow.
+ * Decides whether a request may read an organization's series. One token of the list that allows is enough.
+ * An organization that does not exist is refused like one that the token does not allow.
  */
 export class Authorizer {
   readonly #options: AuthorizerOptions;

@@ -14,9 +14,9 @@ export const caveatType = {
 /** Bits of a mask. */
 export const action = { read: 1, write: 2, create: 4, delete: 8, control: 16, all: 31 } as const;
 
-/** What is asked for: an action on an organisation, never on one app of it. */
+/** What is asked for: an action on an organization, never on one app of it. */
 export interface Access {
-  /** Null is an organisation that does not exist: what names organisations denies it. */
+  /** Null is an organization that does not exist: what names organizations denies it. */
   organization: number | null;
   action: number;
   /** Unix seconds, with fractions. */

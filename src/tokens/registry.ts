@@ -5,7 +5,7 @@ const entry = z.object({
   nonce: z.string(),
   name: z.string().nullable(),
   kind: z.enum(['full', 'org', 'readonly']),
-  /** Slug; null is every organisation. */
+  /** Slug; null is every organization. */
   organization: z.string().nullable(),
   created: z.iso.datetime(),
   expires: z.iso.datetime().nullable(),

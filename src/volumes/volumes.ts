@@ -24,7 +24,7 @@ export interface VolumesOptions {
   now?: () => number;
 }
 
-/** Milliseconds. LVM is asked again only after this: several scrapers, and each organisation's page, share one answer. */
+/** Milliseconds. LVM is asked again only after this: several scrapers, and each organization's page, share one answer. */
 const cacheTime = 10_000;
 /** A page waits no longer than this for LVM; the next one shows what it then said. */
 const longestWait = 500;

@@ -1,5 +1,5 @@
 /**
- * Ways to see another organisation's series, each as the bytes that a client with a good token of `alpha` sends. What
+ * Ways to see another organization's series, each as the bytes that a client with a good token of `alpha` sends. What
  * must not come back are the word `secret`, which only beta's series have, and 86753.09, a value of beta's.
  */
 

@@ -1,4 +1,4 @@
-/** Two organisations behind one gateway: each sees its own, in every way that there is to ask, and nothing else. */
+/** Two organizations behind one gateway: each sees its own, in every way that there is to ask, and nothing else. */
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -24,7 +24,7 @@ vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
 const killers = ['{}[5M:]', 'a + (on)', 'a + on(x) (group_left)', 'without + (ignoring{x="y"})'];
 const unlimited: QuarantineOptions = { strikes: Number.POSITIVE_INFINITY, period: 1 };
 
-/** Ten series for each organisation, whose sum is 10 and 20. */
+/** Ten series for each organization, whose sum is 10 and 20. */
 const page = ['alpha', 'beta']
   .flatMap((org, i) => Array.from({ length: 10 }, (_, n) => `stock{org="${org}",n="${n}"} ${i + 1}\n`))
   .join('');

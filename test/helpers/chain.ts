@@ -1,4 +1,4 @@
-/** The whole chain with two organisations: edge, engine, gateway, tokens; all of them the real programs. */
+/** The whole chain with two organizations: edge, engine, gateway, tokens; all of them the real programs. */
 
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ export interface Chain {
   gateway: string;
   own: string;
   process: ChildProcess;
-  /** By organisation: `FlyV1 fm2_…`. */
+  /** By organization: `FlyV1 fm2_…`. */
   tokens: Record<'alpha' | 'beta', string>;
   instances: Record<'alpha' | 'beta', HttpInstance>;
   /** Requests through the edge, to an app that answers with that status. */

@@ -96,7 +96,7 @@ test('without volumes LVM is never asked, and nothing is on the page', async () 
   expect(world.runs).toEqual([]);
 });
 
-test("an organisation's page has its apps' volumes alone, the operator's the errors too", async () => {
+test("an organization's page has its apps' volumes alone, the operator's the errors too", async () => {
   const world = new World();
   await world.asked(whole);
   const blog = parseExposition(await world.text(['blog']));
