@@ -1,9 +1,7 @@
 /** Sends queries to the engine, one connection each: one that breaks then always means this query, or the engine's end. */
 
-import { type ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
-import { Readable } from 'node:stream';
-import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import type { EngineQuery } from './engine-query.ts';
 
 /**
@@ -23,39 +21,18 @@ export interface Sending {
   done: Promise<End>;
 }
 
-interface Exchange {
-  outgoing: ClientRequest | null;
-  answer: (message: IncomingMessage) => void;
-  end: (how: End) => void;
-  deadline: number;
-}
-
 const connectTimeout = 5_000;
 /** Milliseconds of silence after which a connection's other side is asked whether it is still there: its machine may be gone. */
 const keepAlive = 30_000;
 
 export class EngineClient {
-  readonly #proxy: ProxyServer = createProxyServer({ selfHandleResponse: true, ignorePath: true, connectTimeout });
-  readonly #exchanges = new Map<IncomingMessage, Exchange>();
+  /** Those that the engine works on, each with what ends it. */
+  readonly #outgoing = new Map<ClientRequest, (how: End) => void>();
   readonly #authorization: Record<string, string>;
 
   /** @param authorization what the engine asks for; null: nothing. */
   constructor(authorization: string | null) {
     this.#authorization = authorization === null ? {} : { authorization };
-    this.#proxy.on('proxyReq', (outgoing, request) => {
-      const exchange = this.#exchanges.get(request);
-      if (exchange === undefined) outgoing.destroy();
-      else if (performance.now() > exchange.deadline) drop(exchange, outgoing);
-      else {
-        exchange.outgoing = outgoing;
-        outgoing.setSocketKeepAlive(true, keepAlive);
-      }
-    });
-    this.#proxy.on('proxyRes', (message, request) => {
-      const exchange = this.#exchanges.get(request);
-      if (exchange === undefined) message.destroy();
-      else exchange.answer(message);
-    });
   }
 
   /**
@@ -65,53 +42,52 @@ export class EngineClient {
   send(query: EngineQuery, deadline: number, answer: (message: IncomingMessage) => Promise<boolean>): Sending {
     const { promise: done, resolve } = Promise.withResolvers<End>();
     const { promise: late, resolve: tooLate } = Promise.withResolvers<'late'>();
-    // A request of our own, with nothing in it that the client sent but the parameters that we know.
-    const request = new IncomingMessage(new Socket());
-    request.method = 'POST';
-    request.url = '/';
-    request.headers = {
-      'content-type': 'application/x-www-form-urlencoded',
-      'content-length': String(Buffer.byteLength(query.form)),
-      'accept-encoding': query.gzip ? 'gzip' : 'identity',
-      ...this.#authorization,
-    };
-    const exchange: Exchange = {
-      outgoing: null,
-      answer: (message) => {
-        message.on('error', () => {});
-        answer(message).then(
-          (whole) => resolve(whole ? 'answered' : 'broken'),
-          () => resolve('broken'),
-        );
-      },
-      end: resolve,
-      deadline,
-    };
-    this.#exchanges.set(request, exchange);
+    const outgoing = this.#request(query);
+    this.#outgoing.set(outgoing, resolve);
+    let reached = false;
+    const secure = query.url.protocol === 'https:';
+    outgoing.on('socket', (socket) => socket.once(secure ? 'secureConnect' : 'connect', () => (reached = true)));
+    outgoing.on('error', () => resolve(reached ? 'broken' : 'refused'));
+    outgoing.on('response', (message) => {
+      message.on('error', () => {});
+      answer(message).then(
+        (whole) => resolve(whole ? 'answered' : 'broken'),
+        () => resolve('broken'),
+      );
+    });
+    const connecting = setTimeout(() => reached || outgoing.destroy(new Error('connect timed out')), connectTimeout);
     const timer = setTimeout(() => tooLate('late'), Math.max(0, deadline - performance.now()));
-    const options = { target: query.url, buffer: Readable.from([query.form]) };
-    // Not the client's response either: one who leaves does not make the engine's end look like its own.
-    this.#proxy.web(request, new ServerResponse(request), options, (error) => resolve(outcomeOf(error)));
+    outgoing.end(query.form);
     void done.then(() => {
+      clearTimeout(connecting);
       clearTimeout(timer);
-      this.#exchanges.delete(request);
+      this.#outgoing.delete(outgoing);
     });
     return { outcome: Promise.race([done, late]), done };
   }
 
-  /** Leaves the engine alone with what it works on. */
+  /** Leaves the engine alone with what it works on: that its connection ends is our doing, as if it had never seen the query. */
   close(): void {
-    for (const exchange of this.#exchanges.values()) if (exchange.outgoing !== null) drop(exchange, exchange.outgoing);
+    for (const [outgoing, end] of this.#outgoing) {
+      end('refused');
+      outgoing.destroy();
+    }
   }
-}
 
-/** As if the engine had never seen it: that it ends is our doing. */
-function drop({ end }: Exchange, outgoing: ClientRequest): void {
-  end('refused');
-  outgoing.destroy();
-}
-
-function outcomeOf(error: NodeJS.ErrnoException): End {
-  const before = error.syscall === 'connect' || error.syscall === 'getaddrinfo' || error.code === 'ECONNECT_TIMEOUT';
-  return before ? 'refused' : 'broken';
+  /** There is nothing in it that the client sent but the parameters that we know. */
+  #request({ url, form, gzip }: EngineQuery): ClientRequest {
+    const outgoing = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+      method: 'POST',
+      agent: false,
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'content-length': Buffer.byteLength(form),
+        'accept-encoding': gzip ? 'gzip' : 'identity',
+        ...this.#authorization,
+      },
+    });
+    outgoing.setNoDelay(true);
+    outgoing.setSocketKeepAlive(true, keepAlive);
+    return outgoing;
+  }
 }
