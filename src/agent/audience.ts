@@ -5,7 +5,7 @@ interface Client {
   before: number;
   /** Scrapes that told how it ended. */
   told: number;
-  /** Of the last scrape that counts. */
+  /** When the last scrape that counts came. */
   at: number;
 }
 

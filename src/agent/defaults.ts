@@ -15,7 +15,7 @@ export const defaults = {
     disk: 'z?ram\\d+|loop\\d+|fd\\d+|(h|s|v|xv)d[a-z]+\\d+|nvme\\d+n\\d+p\\d+|mmcblk\\d+p\\d+',
     /** Ends of containers' links: they come and go with each container. */
     net: 'veth.*',
-    /** Of the system, of containers' layers, and the files that container engines mount into each container. */
+    /** The system's own, containers' layers, and the files that container engines mount into each container. */
     mount: '/(dev|proc|run|sys)(/.*)?|/var/lib/(docker|containers/storage)/.+|/etc/(hosts|hostname|resolv\\.conf)',
     /** Those that store nothing, or that cannot change. */
     fsType:

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Of the processes that hold a port; more are not named. */
+/** No more of the processes that hold a port are named. */
 const most = 3;
 const listening = '0A';
 

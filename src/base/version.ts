@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Of the program that is on disk now: of workers that are started now. */
+/** The version of the program that is on disk now: that of workers that are started now. */
 export function versionOnDisk(): string {
   try {
     return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
@@ -10,5 +10,5 @@ export function versionOnDisk(): string {
   }
 }
 
-/** Of the program on disk when this process started. */
+/** The version of the program on disk when this process started. */
 export const version: string = versionOnDisk();

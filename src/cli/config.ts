@@ -59,7 +59,7 @@ export async function controlPath(file: string, options?: { warn: boolean }): Pr
   return (await readPlan(file, options))?.slots.control ?? null;
 }
 
-/** Of a duration that is an option; null when it is none, or less than a second. */
+/** The seconds of a duration that is an option; null when it is none, or less than a second. */
 export function wholeSeconds(text: string): number | null {
   const milliseconds = parseDuration(text);
   return milliseconds === undefined || milliseconds < 1000 ? null : Math.round(milliseconds / 1000);

@@ -37,7 +37,7 @@ interface Frame {
   /** FIN, reserved bits and opcode. */
   first: number;
   payload: Buffer;
-  /** Of the whole frame. */
+  /** The bytes of the whole frame. */
   size: number;
 }
 

@@ -44,6 +44,6 @@ function text({ version, pid, uptime, state, listeners, metrics, slots, instance
   return `${lines.join('\n')}\n`;
 }
 
-/** Of one that its checks find healthy, though its requests fail. */
+/** What is said of one that its checks find healthy, though its requests fail. */
 const passive = ({ passive, ejectedFor }: Status['instances'][number]): string =>
   passive === 'healthy' ? '' : passive === 'trial' ? ', on trial' : `, ejected for ${ejectedFor} s`;

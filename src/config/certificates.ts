@@ -110,7 +110,7 @@ function addressesOf({ subjectAltName }: X509Certificate): string[] {
   return [...new Set((listed ?? []).flatMap((address) => normalAddress(address) ?? []))];
 }
 
-/** Of two with keys of one kind, a client can't choose. */
+/** A client can't choose between two with keys of one kind. */
 const sameKind = (a: CertificatePlan, b: CertificatePlan): boolean =>
   createPrivateKey(a.key).asymmetricKeyType === createPrivateKey(b.key).asymmetricKeyType;
 

@@ -106,7 +106,7 @@ export const instanceAddress = parsed(
   '"host" or "host:port", an IPv6 address in brackets and without zone, or "unix:" and the path of a socket',
   parseInstanceAddress,
 );
-/** Of what is scraped, from another machine perhaps. */
+/** The address of what is scraped, from another machine perhaps. */
 export const hostPort = parsed('"host:port", an IPv6 address in brackets and without zone', (text) => {
   const address = parseHostPort(text);
   return address === undefined || address.host.includes('%') ? undefined : formatAddress(address);

@@ -10,7 +10,7 @@ export interface PortOwner {
   toml: TomlFile;
   /** It has services over UDP, too. */
   udp: boolean;
-  /** Of each service: see `Service.key`. */
+  /** One key for each service: see `Service.key`. */
   keys: string[];
   services: PortRequest[][];
 }

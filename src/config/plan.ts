@@ -54,7 +54,7 @@ export interface GatewayPlan {
   location: string;
   /** Where its own series are. */
   metrics: { host: string; port: number };
-  /** Of one organization, each. */
+  /** What one organization may do, each. */
   limits: GatewayLimits;
 }
 

@@ -18,7 +18,7 @@ export interface Service {
 
 /** A port, or a range of ports, of a service. */
 export interface ServicePort {
-  /** Of its number: faults about the port go there. */
+  /** Where its number stands: faults about the port go there. */
   at: Path;
   first: number;
   last: number;

@@ -39,7 +39,7 @@ interface Custom {
   table: Written<grafana.TableFieldOptions>;
 }
 
-/** Of a panel's fields. */
+/** The settings of a panel's fields. */
 export type Defaults<Type extends keyof Options = never> = Written<Omit<grafana.FieldConfig, 'custom'>> & {
   custom?: Custom[Type];
 };

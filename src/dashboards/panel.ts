@@ -18,7 +18,7 @@ export interface Panel {
   fieldConfig: FieldConfig;
   options: object;
   transformations?: Transformation[];
-  /** Of 24 columns. */
+  /** How many of 24 columns it has. */
   width: number;
   height: number;
 }
@@ -34,7 +34,7 @@ export interface PanelOptions {
   bars?: true;
   /** Colours by status class. */
   statuses?: true;
-  /** Of the axis. */
+  /** Where the axis begins. */
   min?: number;
   max?: number;
   width?: number;
@@ -47,7 +47,7 @@ export interface PanelOptions {
 export function base(type: keyof Options, title: string, queries: Query[], options: PanelOptions): Panel {
   const { unit, text, width = 8, height = 8 } = options;
   const [first] = seriesIn(queries[0].expr);
-  // Of a histogram it is mostly the seconds that are shown.
+  // A histogram is mostly asked for its seconds.
   const perSecond = first.type === 'counter' && /\brate\(/.test(queries[0].expr);
   return {
     type,

@@ -38,7 +38,7 @@ const ofWriter = (...fields: string[]): Query[] =>
 const pages: PanelOptions = { unit: 'cps', min: 0, text: 'Buffers a second.' };
 const timeShare: PanelOptions = { unit: 'percentunit', min: 0, text: 'Time spent with it, each second.' };
 
-/** Of a time that is told in seconds since 1970. */
+/** How long ago a time was that is told in seconds since 1970. */
 const since = (name: string, labels: string): string => `time() - max by (${labels}) (${of(name)})`;
 
 export const postgres: Page = {

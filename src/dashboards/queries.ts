@@ -63,7 +63,7 @@ export const share = (seconds: number, histogram: string): Query => ({
 /** For a heat map: how many came into each bucket. */
 export const heat = (histogram: string): string => sum('le', increase(`${histogram}_bucket`));
 
-/** Of what matches, among all; nothing while there is nothing. */
+/** The share of what matches, among all; nothing while there is nothing. */
 export const ratio = (labels: string, name: string, ...matchers: string[]): string =>
   `${sum(labels, rate(name, ...matchers))} / (${sum(labels, rate(name))} > 0)`;
 

@@ -17,7 +17,7 @@ export interface AuthorizationOptions {
   /** Whether their `Fly-Client-IP` is believed. */
   flyClientIp: boolean;
   log: Log;
-  /** Of lines about files that can't be read. */
+  /** Bounds the lines about files that can't be read. */
   seldom: Seldom;
 }
 

@@ -33,7 +33,7 @@ export interface DaemonOptions {
 const pollInterval = 20;
 const startTimeout = 30_000;
 const stopTimeout = 10_000;
-/** Of a line, for whoever has to find out why it ended. */
+/** A line is cut there: it is for whoever has to find out why it ended. */
 const longestLine = 500;
 const lastWords = /^(panic|fatal error):|\t(panic|fatal)\t/;
 

@@ -13,7 +13,7 @@ export interface Parameter {
 }
 
 export interface Endpoint {
-  /** Of the engine, below its URL. */
+  /** The engine's own path, below its URL. */
   path: string;
   parameters: Readonly<Record<string, Parameter>>;
 }

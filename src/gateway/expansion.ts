@@ -58,7 +58,7 @@ class Reader {
   #at = 0;
   #steps = 0;
   #depth = 0;
-  /** Of each name, the innermost last. */
+  /** The templates of each name, the innermost last. */
   readonly #scope = new Map<string, Template[]>();
 
   constructor(query: string) {
@@ -146,7 +146,7 @@ class Reader {
     return given.length === template.parameters ? this.#applied(template, given) : plain;
   }
 
-  /** Of a call, after its name; none when it is not called. */
+  /** The sizes of a call's arguments, after its name; none when it is not called. */
   #arguments(): Size[] {
     const given: Size[] = [];
     this.#deeper(1);
@@ -174,7 +174,7 @@ class Reader {
     return size;
   }
 
-  /** Of all that a name could stand for. */
+  /** The largest of all that a name could stand for. */
   #largest(plain: Size): Size {
     let largest = plain;
     for (const [template] of [...this.#scope.values()].map((all) => all.slice(-1))) {

@@ -24,7 +24,7 @@ export class Follower {
   readonly #options: FollowerOptions;
   readonly #turns = new Turns();
   readonly #timer: NodeJS.Timeout;
-  /** Of the file, at the last look and when it was read; it may have changed since the gateway read it. */
+  /** The file's version at the last look, and when it was read; it may have changed since the gateway read it. */
   #seen = '';
   #read = '';
   #readAt = 0;

@@ -44,7 +44,7 @@ const connectionsCheckingInterval = 1_000;
 const maxConnections = 4_096;
 /** Room for a head without its parameters, such as a long list of tokens. */
 const headSize = 32 * 1024;
-/** Of a text that is logged. */
+/** A text that is logged is cut there. */
 const longestShown = 200;
 
 export class Gateway {
@@ -58,7 +58,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   #settings: Settings;
   #capacity: number;
-  /** Of the engine. */
+  /** The engine's places for queries. */
   readonly #places: Places;
   readonly #client: EngineClient;
   readonly #page = pageRoute('query');

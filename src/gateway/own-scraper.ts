@@ -9,7 +9,7 @@ import { writePath } from './write-relay.ts';
 export interface OwnScraper {
   /** vmagent. */
   program: string;
-  /** Of loopback: where it listens, and where the gateway takes what it writes. */
+  /** Ports of loopback: where it listens, and where the gateway takes what it writes. */
   port: number;
   relayPort: number;
 }
@@ -24,7 +24,7 @@ export interface ScraperOptions extends Pick<DaemonOptions, 'env' | 'log' | 'end
 
 /** All of what it listens on and writes to. */
 export const loopback = '127.0.0.1';
-/** Of the disk, for what can't be delivered; the oldest goes beyond it. Hours of a busy edge's. */
+/** What can't be delivered may take so much of the disk, which is hours of a busy edge's samples; the oldest goes beyond it. */
 const mostQueued = '1GiB';
 
 export function makeScraper({ own, folder, args, ...daemon }: ScraperOptions): Daemon {

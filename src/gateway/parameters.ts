@@ -12,10 +12,10 @@ export type Parameters = [name: string, value: string][];
 
 /** More selectors than anyone writes. */
 const mostRepeated = 100;
-/** Of one text, with its templates put in: some hundred times what people write, and little for the engine. */
+/** One text, with its templates put in, may be so long: some hundred times what people write, and little for the engine. */
 const mostExpanded = 256 * 1024;
 
-/** Of the URL and of a POST's form, as they are allowed for this endpoint. */
+/** Reads the parameters of the URL and of a POST's form, as they are allowed for this endpoint. */
 export async function readParameters(
   request: IncomingMessage,
   endpoint: Endpoint,

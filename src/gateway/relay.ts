@@ -6,9 +6,9 @@ import { decimal, lower } from '../base/ascii.ts';
 import { mediaType } from '../base/media-type.ts';
 import { type ErrorType, isErrorType, type Refusal, refusal, refuse } from './refusal.ts';
 
-/** Of an error that is not JSON, more is not read. */
+/** No more is read of an error that is not JSON. */
 const longestError = 8 * 1024;
-/** Of one that is JSON: it has the whole query in it. */
+/** One that is JSON may be longer: it has the whole query in it. */
 const longestJson = 1024 * 1024;
 const noReason = 'the storage tier gave no reason that can be read';
 
@@ -130,7 +130,7 @@ async function explain(
   return true;
 }
 
-/** Of an error in Prometheus' form; null for another one. */
+/** What an error in Prometheus' form says; null for another one. */
 function errorIn(text: string): { type: unknown; error: string } | null {
   try {
     const { status, errorType, error } = JSON.parse(text);

@@ -29,7 +29,7 @@ export interface StartOptions {
 }
 
 export interface RunningGateway {
-  /** Of the engine that was started here, and of the scraper beside it. */
+  /** The engine that was started here, and the scraper beside it. */
   readonly enginePid: number | undefined;
   readonly scraperPid: number | undefined;
   /**

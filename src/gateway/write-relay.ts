@@ -26,7 +26,7 @@ const maxConnections = 64;
 const longestBlock = 32 * 1024 * 1024;
 const mostKept = 128 * 1024 * 1024;
 const timeout = 30_000;
-/** Of a block, that the engine must know. */
+/** What the engine must know of a block. */
 const passed = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version'];
 
 export class WriteRelay {
@@ -35,7 +35,7 @@ export class WriteRelay {
   readonly #options: WriteRelayOptions;
   readonly #target: URL;
   readonly #kept = new KeptBlocks(mostKept);
-  /** Of engines, as they come one after another. */
+  /** Counts the engines, as they come one after another. */
   #engine = 0;
 
   constructor(options: WriteRelayOptions) {

@@ -2,7 +2,7 @@
 
 /** Seconds' worth of lines that may come at once: what goes wrong now and then is told in full. */
 const burst = 10;
-/** Of one code there may be so many times as many as of one app: a noisy app hides no other, and many apps no code. */
+/** One code may have so many times as many lines as one app: a noisy app hides no other, and many apps no code. */
 const appsShare = 10;
 /** What was left out is told so often (milliseconds). */
 const tellInterval = 1_000;

@@ -24,7 +24,7 @@ export interface ScrapeShare {
   unowned: boolean;
 }
 
-/** Of a whole page. */
+/** Whose series a whole page holds. */
 export interface ScrapeScope extends ScrapeShare {
   apps: ReadonlySet<string>;
 }

@@ -31,7 +31,7 @@ const statusOf: Record<string, number> = {
   HPE_HEADER_OVERFLOW: 431,
 };
 
-/** Of a name that is shown. */
+/** A name that is shown is cut there. */
 const longestShown = 100;
 
 /** @param server made with `requireHostHeader: false`: that is seen to here. @param handler gets the requests that pass. */

@@ -19,7 +19,7 @@ export function labelNames(metric: Metric): string[] {
   return [...(app === undefined ? [] : [app]), 'region', 'host', ...instance, 'proxy_id', ...metric.own];
 }
 
-/** Of a line on a page, about: its value and what a histogram adds are those of a middling one. */
+/** The bytes of a line on a page, about: its value and what a histogram adds are those of a middling one. */
 export function lineBytes(metric: Metric, values: readonly string[], { region, host }: Machine): number {
   const [names, ends] = [labelNames(metric), metric.type === 'histogram' ? 24 : 8];
   const quoted = names.reduce((sum, name) => sum + name.length + 4, 0);

@@ -9,7 +9,7 @@ import { metricTold } from './metric-name.ts';
 export class Cell {
   /** One value, or a histogram's buckets (not cumulative) and sum. */
   values: Readonly<Float64Array>;
-  /** Of a gauge: live workers of the colour that have the series. */
+  /** How many live workers of the colour have it, when it is a gauge. */
   workers = 0;
   readonly #zeros: Float64Array;
   readonly #makeText: () => string;
@@ -53,7 +53,7 @@ export interface Owner {
   /** Null for what is the app's alone. */
   readonly instance: string | null;
   readonly series: Series[];
-  /** Of a page, about. */
+  /** What it takes of a page, about. */
   bytes: number;
   /** Where it is on the page of this name, see parts.ts; null before. */
   place: { page: string; part: number } | null;
@@ -112,7 +112,7 @@ const lifetimeAfterUse = 10 * 60_000;
 
 export interface StoreOptions {
   machine: Machine;
-  /** Of all histograms, for the supervisor's life: a bucket cannot change without falling. */
+  /** The bounds of all histograms, for the supervisor's life: a bucket cannot change without falling. */
   bounds: readonly number[];
   /** Milliseconds, rising. */
   clock?: () => number;
@@ -126,7 +126,7 @@ export class Store {
   readonly #owners = new Map<string, Owner>();
   readonly #apps = new Map<string, Set<Owner>>();
   readonly #families: readonly Map<string, Series>[] = metrics.map(() => new Map());
-  /** Of one value, and of a histogram. */
+  /** What one value, and a histogram, begin with. */
   readonly #zeros: readonly [Float64Array, Float64Array];
 
   constructor({ machine, bounds, clock = () => performance.now() }: StoreOptions) {
@@ -146,7 +146,7 @@ export class Store {
     return this.#apps.get(app) ?? [];
   }
 
-  /** Of all owners. */
+  /** The names of all apps, `''` among them. */
   get apps(): Iterable<string> {
     return this.#apps.keys();
   }
@@ -237,7 +237,7 @@ export class Store {
   restore({ series, workers, places = [] }: StoreSnapshot): void {
     for (const { metric: told, labels, blue, green } of series) {
       const metric = metricTold(told);
-      // Of a version that had one more.
+      // It comes from a version that had one more.
       if (metric === undefined) continue;
       const mine = this.#resolve(metric, labels);
       for (let i = 0; i < blue.length; i++) {
@@ -340,7 +340,7 @@ export class Store {
     if (all.size === 0) this.#apps.delete(owner.app);
   }
 
-  /** Of a series on a page, in both colours, about. */
+  /** What a series takes of a page, in both colours, about. */
   #bytes(metric: Metric, labels: readonly string[]): number {
     const lines = metric.type === 'histogram' ? this.bounds.length + 3 : 1;
     return 2 * lines * lineBytes(metric, labels, this.#machine);

@@ -18,7 +18,7 @@ export interface PlacesOptions {
 /** Milliseconds after which a place is another's who waits, although its reader still takes something now and then. */
 const unhurried = 10_000;
 const sweepInterval = 250;
-/** Of one address, and of all. A waiting request costs its connection alone. */
+/** So many of one address may wait, and of all. A waiting request costs its connection alone. */
 const waitingOfAddress = 32;
 const waitingOfAll = 64;
 

@@ -85,7 +85,7 @@ ${limit}${discovered('agent', 'exporter')}    metric_relabel_configs:
 ${rule('source_labels: [__name__]', `regex: ${ownNames}`, 'action: drop')}${rule('source_labels: [job, __name__]', `regex: exporter .*;${agentNames}`, 'action: drop')}${rule(`regex: ${claimed}`, 'action: labeldrop')}${gateway === null ? '' : gatewayJob(gateway)}`;
 }
 
-/** Of what listens on every address, one that reaches it from this machine. */
+/** An address that reaches, from this machine, what listens on every one. */
 export function reachable({ host, port }: Address): Address {
   if (host === '0.0.0.0') return { host: '127.0.0.1', port };
   return { host: host === '::' ? '::1' : host, port };

@@ -12,7 +12,7 @@ export interface Declared {
   /** Postgres' exporter leaves some untyped. */
   type: MetricType | 'untyped';
   scope: 'instance' | 'volume' | 'postgres';
-  /** Of the machine, whatever the app: it has the labels `region` and `host` alone, before its own. */
+  /** It is the machine's, whatever the app: it has the labels `region` and `host` alone, before its own. */
   unowned?: boolean;
   /** Labels of its own, after the standard ones. */
   own: readonly string[];

@@ -17,7 +17,7 @@ export interface Asset {
   type: string;
   body: Buffer;
   gzip: Buffer;
-  /** Of the body: a strong validator (RFC 9110 8.8.3). */
+  /** The body's tag: a strong validator (RFC 9110 8.8.3). */
   etag: string;
 }
 

@@ -43,7 +43,7 @@ export function parseResolvConf(text: string, hostname: string): SearchRules {
   let search = dot < 0 ? [] : [hostname.slice(dot + 1)];
   let ndots = 1;
   for (const [keyword = '', ...words] of lines(text, /[#;].*$/)) {
-    // Of several lines with either, the last one counts.
+    // The last of several lines with either counts.
     if (keyword === 'search') search = words;
     else if (keyword === 'domain') search = words.slice(0, 1);
     else if (keyword === 'options') {

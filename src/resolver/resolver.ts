@@ -46,7 +46,7 @@ interface Followed {
   timer: NodeJS.Timeout | undefined;
   /** Lookups by DNS since it was last found. */
   failures: number;
-  /** Of its lookups; the answer of one that is not the last any more is of no use. */
+  /** Counts its lookups; the answer of one that is not the last any more is of no use. */
   round: number;
 }
 

@@ -37,7 +37,7 @@ const commands: readonly string[] = ['status', 'restart', 'upgrade', 'stop'] sat
 
 /** sockaddr_un.sun_path, less the closing 0 (unix(7)) and `.new`. */
 const longestPath = 103;
-/** Of a command; an answer is as long as the edge is large. */
+/** A command is no longer; an answer is as long as the edge is large. */
 const longestCommand = 64 * 1024;
 /** A client sends its line as soon as it has connected. */
 const commandTimeout = 10_000;

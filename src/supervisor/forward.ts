@@ -2,7 +2,7 @@ import { request as ask, type IncomingMessage, type ServerResponse } from 'node:
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../config/address.ts';
 
-/** Of one hop only (RFC 9110 7.6.1). */
+/** These belong to one hop (RFC 9110 7.6.1). */
 const hop = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
 /** Has whoever listens there answer a GET or HEAD; the connection ends after it. */

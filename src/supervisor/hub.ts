@@ -74,7 +74,7 @@ export class Hub {
     this.#inFlight.join(id);
   }
 
-  /** Of all generations, those that drain under the supervisor before this one included. */
+  /** Tells workers of all generations, those that drain under the supervisor before this one included. */
   tellAll(message: ToWorker): void {
     for (const worker of this.#workers.values()) worker.send(message);
   }

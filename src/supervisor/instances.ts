@@ -44,11 +44,11 @@ export function addressesOf({ apps }: Plan): ReadonlyMap<string, string> {
   return known;
 }
 
-/** Of all upstreams of a plan. */
+/** The keys of all upstreams of a plan. */
 export const upstreamKeys = ({ apps }: Plan): string[] =>
   apps.flatMap((app) => app.services.flatMap((service) => service.upstreams.map(({ key }) => key)));
 
-/** Of the upstreams of a plan that have one, by key. */
+/** The hard limits of the upstreams that have one, by key. */
 export const hardLimits = ({ apps }: Plan): [key: string, hard: number][] =>
   apps.flatMap((app) =>
     app.services.flatMap(({ concurrency: { hard }, upstreams }) =>

@@ -137,7 +137,7 @@ function settle(key: string, pool: Pool, workers: number): LeaseStep[] {
   return steps;
 }
 
-/** Of the waiting workers the one that holds the least; among equals the one that asked first. */
+/** The waiting worker that holds the least; among equals the one that asked first. */
 function neediest(pool: Pool): number {
   let found = -1;
   let least = Number.POSITIVE_INFINITY;

@@ -14,7 +14,7 @@ import type { WorkerIdentity } from './worker-process.ts';
 /** Instances whose series are added up in one go. */
 const bornAtOnce = 100;
 
-/** Of one generation: what counts for the hub, like a worker of it. */
+/** Counts the limits of one generation for the hub, like a worker of it. */
 export class LimitSeries implements HubWorker {
   readonly identity: WorkerIdentity;
   readonly #hub: Hub;
@@ -117,7 +117,7 @@ function backersOf(services: readonly ServicePlan[]): Map<string, Backer[]> {
   return backers;
 }
 
-/** Of all services that an instance backs, as `fly_app_concurrency` counts them; hard is null if one has none. */
+/** The limits of all services that an instance backs, as `fly_app_concurrency` counts them; hard is null if one has none. */
 const limitsOf = (services: readonly ServicePlan[]): { soft: number; hard: number | null } => ({
   soft: services.reduce((sum, { concurrency }) => sum + concurrency.soft, 0),
   hard: services.reduce<number | null>(

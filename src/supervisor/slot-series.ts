@@ -20,7 +20,7 @@ const flipResults: readonly FlipResult[] = ['served', 'refused', 'failed'];
 const causes: readonly ExitCause[] = ['exit', 'signal', 'hang'];
 const liveStates = slotStates.filter((state) => state !== 'ended');
 
-/** Of one colour: what counts for the hub, like a worker. */
+/** Counts what happens to one colour for the hub, like a worker. */
 export class SlotSeries implements HubWorker {
   readonly identity: WorkerIdentity;
   readonly #hub: Hub;

@@ -19,7 +19,7 @@ export class Slot {
   readonly colour: Colour;
   readonly generation: number;
   readonly plan: Plan;
-  /** Of the code that its first workers run. */
+  /** The version of the code that its first workers run. */
   readonly version = versionOnDisk();
   /** Workers that were replaced. */
   restarts = 0;

@@ -43,7 +43,7 @@ export class Slots implements SlotOwner {
   /** That the supervisor before this one served. */
   readonly #planBefore: Plan | undefined;
   readonly #ticketKeys: TicketKeys;
-  /** Of each colour's newest generation that accepted: two of a colour have one set of limits. */
+  /** The limits of each colour's newest generation that accepted: two of a colour have one set of limits. */
   readonly #limits = new Map<Colour, LimitSeries>();
   readonly #bounds: readonly number[];
   #serving: Slot | null = null;

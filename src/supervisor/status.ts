@@ -18,10 +18,10 @@ export interface Status {
 export interface SlotStatus {
   colour: Colour;
   generation: number;
-  /** Of the code that it runs. */
+  /** The version of the code that it runs. */
   version: string;
   state: SlotState;
-  /** Of clients, open, as last reported. */
+  /** Open connections of clients, as last reported. */
   connections: number;
   restarts: number;
   workers: { index: number; pid: number; state: WorkerState; connections: number }[];

@@ -32,7 +32,7 @@ export interface Begin {
   version: string;
   /** That serves. */
   plan: Plan;
-  /** Of the slot that serves. */
+  /** The colour of the slot that serves. */
   colour: Colour;
   generation: number;
   generations: Record<Colour, number>;

@@ -227,7 +227,7 @@ export class Supervisor implements Commands {
     this.#handover.tellSlots();
   }
 
-  /** Of the socket that is open, else of the plan. */
+  /** The address of the socket that is open, else of the plan. */
   get #metricsAddress(): Address {
     const { scrape, configuration } = this.#parts;
     const { socket } = scrape;

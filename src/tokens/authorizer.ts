@@ -8,7 +8,7 @@ export interface AuthorizerOptions {
   keys: { find(kid: Uint8Array): Uint8Array | undefined };
   revocations: { has(nonce: string): boolean };
   organizations: readonly { slug: string; id: number }[];
-  /** Of the tokens issued here; all others can only be discharges. */
+  /** The location of the tokens issued here; all others can only be discharges. */
   location: string;
   /** Milliseconds since 1970. */
   clock: () => number;

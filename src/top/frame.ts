@@ -166,7 +166,7 @@ function byLabel(table: Table, label: string): Map<string, Row[]> {
   return Map.groupBy(table.rows, ({ labels }) => labels[label] ?? '');
 }
 
-/** Of the last values; null without any. */
+/** The sum of the last values; null without any. */
 function sum(rows: readonly Row[] = []): Value {
   const values = rows.map(latest).filter((each) => each !== null);
   return values.length === 0 ? null : values.reduce((total, each) => total + each, 0);

@@ -1,6 +1,6 @@
 import type { LiveStore } from '../page/model/live-store.ts';
 
-/** Of one page, from the request to its last byte. */
+/** One page may take so long, from the request to its last byte. */
 const timeout = 10_000;
 
 /** Reads the page at `url` into the store. @returns why it could not be read; then the store is as it was. */

@@ -13,7 +13,7 @@ export interface DeviceFile {
 export class Devices {
   readonly #file: DeviceFile;
   readonly #excluded: (device: string) => boolean;
-  /** Of the devices that the file had at the last scrape their series; null for one that is not shown. */
+  /** The series of the devices that the file had at the last scrape; null for one that is not shown. */
   #known = new Map<string, string[] | null>();
 
   constructor(file: DeviceFile, excluded: (device: string) => boolean) {

@@ -21,7 +21,7 @@ const mostRemote = 2;
 const patience = 1000;
 
 export interface FilesystemOptions {
-  /** Of the process list that tells what is mounted. */
+  /** The process list that tells what is mounted. */
   proc: string;
   /** Where the mount points are found. */
   root: string;

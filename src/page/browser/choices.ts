@@ -68,7 +68,7 @@ export class Choice {
 export const named = (values: Choices['apps'], unnamed: string) =>
   values.map((value) => ({ value, label: value === '' ? unnamed : value }));
 
-/** Of many instances, those whose ids hold what is typed. */
+/** A field that picks, of many instances, those whose ids hold what is typed. */
 export function instanceFilter(changed: (part: string | undefined) => void): HTMLElement {
   const input = element('input', { type: 'search', name: 'instance', spellcheck: 'false', autocomplete: 'off' });
   let timer: ReturnType<typeof setTimeout> | undefined;

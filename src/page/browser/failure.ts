@@ -14,7 +14,7 @@ export class Failure extends Error {
   }
 }
 
-/** Of `fetch`: its errors say little more than that there was no answer. */
+/** What failed in `fetch`: its errors say little more than that there was no answer. */
 export function unreachable(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const late = error instanceof DOMException && error.name === 'TimeoutError';

@@ -32,7 +32,7 @@ export class Page {
   #choicesAt = -Infinity;
   /** The choice that the numbers at the top are of, in words; null: there are none yet. */
   #drawn: string | null = null;
-  /** Of the look that is under way. */
+  /** Ends the look that is under way. */
   #look = new AbortController();
   /** Ends the pause between two looks; null while one is under way. */
   #wake: (() => void) | null = null;

@@ -21,7 +21,7 @@ const usualInterval = 15;
 const shortestWindow = 30;
 /** How far back samples are looked at for the time between them: further only where there is none lately. */
 const recent = ['5m', '1h'];
-/** Of each organization with an app, whether there is traffic or not. */
+/** A series of each organization with an app, whether there is traffic or not. */
 const steady = 'fly_edge_tcp_connects_count';
 /** An engine finds what it was given a second later: what is asked about this moment has one answer, now and later. */
 const settled = 2;

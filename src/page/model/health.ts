@@ -11,7 +11,7 @@ export const healthRead: Read = {
   combine: 'max',
 };
 
-/** Of those that are ill, by the key of app and instance; what their checks find is the stronger reason. */
+/** Names what ails those that are ill, by the key of app and instance; what their checks find is the stronger reason. */
 export function ills(healthy: Table): Map<string, string> {
   const found = new Map<string, string>();
   for (const row of healthy.rows) {

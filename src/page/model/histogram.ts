@@ -39,7 +39,7 @@ function risen(buckets: readonly Bucket[]): number[] {
   return buckets.map(({ count }) => (most = Math.max(most, count)));
 }
 
-/** Of all observations: less is what rates lose in rounding. */
+/** A smaller share of all observations is what rates lose in rounding. */
 const rounding = 1e-9;
 
 /** What each bucket has alone. */

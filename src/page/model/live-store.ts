@@ -14,10 +14,10 @@ interface Group {
   name: string;
   labels: Labels;
   type: Kept['type'];
-  /** Of the last page; NaN: it had none of it. */
+  /** The last page's value; NaN: it had none. */
   value: number;
   grown: number;
-  /** Of each page, by its place in the ring; NaN where it had none. */
+  /** Each page's value, by its place in the ring; NaN where it had none. */
   values: Float64Array;
   growth: Float64Array | null;
 }
@@ -34,9 +34,9 @@ export class LiveStore {
   readonly #reader: PageReader<Series>;
   readonly #groups = new Map<string, Group>();
   readonly #capacity: number;
-  /** Of each page, by its place in the ring. */
+  /** When each page was read, by its place in the ring. */
   readonly #times: Float64Array;
-  /** Of the page that is being read: it counts when it is complete. */
+  /** The page that is being read has these: it counts when it is complete. */
   readonly #read: Series[] = [];
   #pages = 0;
 

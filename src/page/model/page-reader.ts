@@ -58,7 +58,7 @@ export class PageReader<T> {
       else this.#line(all, at, end, sample);
       at = end + 1;
     }
-    // Of a line that is too long already, its length is all that matters.
+    // A line is too long already: its length is all that matters.
     this.#rest = all.slice(at, at + this.#limits.line + 1);
   }
 

@@ -29,7 +29,7 @@ export interface Expression {
   top?: number;
 }
 
-/** Of the row that stands for all rows that are not shown. */
+/** The name of the row that stands for all rows that are not shown. */
 export const others = 'all others';
 
 /** What is chosen at the top of the page; undefined: all. */

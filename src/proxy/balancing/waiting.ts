@@ -34,7 +34,7 @@ class Lane {
 export class WaitingRoom {
   readonly #places = new Map<Waiter, Place>();
   readonly #anywhere = new Lane(null, '');
-  /** Of retries, by the instances that failed them; those that are empty go. */
+  /** The lanes of retries, by the instances that failed them; those that are empty go. */
   readonly #retries = new Map<string, Lane>();
   #turn = 0;
 

@@ -65,7 +65,7 @@ export class Attempt {
     if (timed) this.waited = performance.now() - this.#sentAt;
     const upstream = this.upstream!;
     upstream.series.responseBegun(status);
-    // Of a trial and a tunnel the head tells enough; else what comes after it counts, too.
+    // The head of a trial or a tunnel tells enough; else what comes after it counts, too.
     if (upstream.failures > 0 && (upstream.ejection === 'trial' || status === 101)) upstream.succeeded();
   }
 

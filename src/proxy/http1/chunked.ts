@@ -180,7 +180,7 @@ export class ChunkedDecoder {
     passed.to = this.written;
   }
 
-  /** Of the chunk line that ends before buf[next]. */
+  /** Reads the chunk line that ends before buf[next]. */
   private sizeLine(buf: Buffer, next: number): void {
     if (this.onward !== Onward.payload && !this.odd) return;
     this.cut(buf, this.lineAt);

@@ -42,7 +42,7 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-/** Of a request that waits for an instance, its head with what came of the body is kept up to about so much. */
+/** So much, about, is kept of a request that waits for an instance: its head, and what came of its body. */
 const mostKept = 64 * 1024;
 
 /**

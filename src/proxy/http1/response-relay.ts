@@ -42,7 +42,7 @@ export class ResponseRelay {
   readonly #attempt: Attempt;
   readonly #owner: ResponseOwner;
   readonly body = new Body();
-  /** Of the answer that was begun towards the client; 0 for none. */
+  /** The status of the answer that was begun towards the client; 0 for none. */
   status = 0;
   /** The client's connection is used again after it. */
   keepAfter = false;
@@ -83,7 +83,7 @@ export class ResponseRelay {
     this.#reusable = false;
   }
 
-  /** Of the app that the request is for, as far as that is known. */
+  /** The series of the app that the request is for, as far as that is known. */
   get series(): EdgeSeries {
     return this.#record.route?.app.series ?? this.#client.connection.series ?? this.#context.unnamed;
   }

@@ -63,7 +63,7 @@ export class Http1ServerConnection implements Protocol {
   /** Bytes after the current request. */
   #pipelined: Buffer | null = null;
   #forwarding: Forwarding | null = null;
-  /** Of the last request: mostly the next one's too. */
+  /** Where the last request went: mostly the next one goes there, too. */
   #lastHost = '';
   #lastRoute: Route | undefined;
   /** Bytes are being worked through: an exchange that ends meanwhile must not start the next one itself. */

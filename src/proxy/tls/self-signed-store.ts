@@ -53,5 +53,5 @@ export class SelfSignedStore {
   }
 }
 
-/** Of a hostname in its normal form. */
+/** Whether a hostname in its normal form is an address. */
 export const isAddress = (name: string): boolean => name.startsWith('[') || isIP(name) !== 0;

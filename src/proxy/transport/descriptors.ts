@@ -12,7 +12,7 @@ export const mostForClients = limit - reserve;
 /** The last ones are for checks, logs and lookups. */
 export const mostForInstances = limit - (reserve >> 2);
 
-/** Of this process; as good as none where it can't be read. */
+/** The soft limit of this process; as good as none where it can't be read. */
 function softLimit(): number {
   try {
     const soft = Number(/^Max open files +(\d+) /m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]);

@@ -55,7 +55,7 @@ export class UpstreamConnection implements SocketOwner, Timed {
   place = -1;
   /** In `clock` milliseconds; the pool's own. */
   parkedAt = 0;
-  /** Of the instance, where it has a name: the address that is, or was last, tried. */
+  /** The address that is, or was last, tried, where the instance has a name. */
   address = '';
   #user: UpstreamEvents | null;
   #state: State = State.connecting;
@@ -245,7 +245,7 @@ const outOfDescriptors = (): Error => Object.assign(new Error('no descriptor is 
 
 const exhaustion = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 
-/** Of several addresses: one that the instance is to blame for, else any. A machine without IPv6 has no address to connect to one from. */
+/** The failure of several addresses that counts: one that the instance is to blame for, else any. A machine without IPv6 has no address to connect to one from. */
 const lastCause = ({ errors }: AggregateError): Error => errors.find(({ code }) => !exhaustion.has(code)) ?? errors[0];
 
 /** Our own lack of descriptors or ports is not the instance's fault, and another instance would not help. */

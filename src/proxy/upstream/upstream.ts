@@ -17,7 +17,7 @@ export class Upstream {
   readonly instance: string;
   readonly host: string;
   readonly port: number;
-  /** Of its unix socket; undefined for TCP. */
+  /** The path of its unix socket; undefined for TCP. */
   readonly path: string | undefined;
   /** Where the host is; null for an IP address. */
   readonly name: Name | null;

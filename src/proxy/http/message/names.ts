@@ -49,7 +49,7 @@ export const Flag = {
   own: 4,
   /** Says who the client is or what it asked for: passes from trusted proxies alone. */
   claim: 8,
-  /** Of no use, or of danger, after the content: routing, controls, authentication, control data (RFC 9110 6.5.1). */
+  /** It is of no use, or of danger, after the content: routing, controls, authentication, control data (RFC 9110 6.5.1). */
   head: 16,
   /** The edge writes anew what came: nobody may be told twice. */
   anew: 32,

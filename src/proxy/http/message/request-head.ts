@@ -24,7 +24,7 @@ export class RequestHead extends Head {
   framing: typeof Framing.none | typeof Framing.length | typeof Framing.chunked = Framing.none;
   contentLength = 0;
   expectContinue = false;
-  /** Of TRACE and OPTIONS, how many more may forward it (RFC 9110 7.6.2); -1: any number. */
+  /** How many more may forward it, when it is TRACE or OPTIONS (RFC 9110 7.6.2); -1: any number. */
   maxForwards = -1;
   private targetEnd = 0;
 
