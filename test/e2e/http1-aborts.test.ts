@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
 import { sum } from '../helpers/exposition.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
@@ -10,24 +11,20 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({
-    apps: [
-      { name: 'demo', fly: service(), instances },
-      { name: 'one', fly: service({ soft: 1, hard: 1 }), instances },
-    ],
-    limits: { half_close_timeout: '"300ms"', response_idle_timeout: '"2s"' },
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    return {
+      apps: [
+        { name: 'demo', fly: service(), instances },
+        { name: 'one', fly: service({ soft: 1, hard: 1 }), instances },
+      ],
+      limits: { half_close_timeout: '"300ms"', response_idle_timeout: '"2s"' },
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await edge.quiet();
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Edge } from '../helpers/edge.ts';
+import { expect, test } from 'vitest';
+import type { Edge } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
 import { sum } from '../helpers/exposition.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request, requestIdPattern } from '../helpers/messages.ts';
 import { rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
@@ -9,16 +10,10 @@ import { until } from '../helpers/until.ts';
 let edge: Edge;
 let instance: RawInstance;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  edge = await Edge.start({ apps: [{ name: 'demo', instances: [{ id: 'aa', port: instance.port }] }], access: true });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
-
-beforeEach(() => instance.forget());
+edgeWithRawInstance(
+  (instance) => ({ apps: [{ name: 'demo', instances: [{ id: 'aa', port: instance.port }] }], access: true }),
+  (made) => ({ edge, instance } = made),
+);
 
 /** The line of a request id, once it is there, and only one. */
 async function line(id: string): Promise<Record<string, unknown>> {

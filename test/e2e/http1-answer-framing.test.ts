@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, post, request } from '../helpers/messages.ts';
 import { type RawResponse, type RawSocket, rawClient } from '../helpers/raw.ts';
 
@@ -10,17 +11,11 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances: [{ id: 'aa', port: instance.port }] }] });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => ({ apps: [{ name: 'demo', fly: service(), instances: [{ id: 'aa', port: instance.port }] }] }),
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await edge.quiet();
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

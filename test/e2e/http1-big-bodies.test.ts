@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { get, request } from '../helpers/messages.ts';
 import { memoryOf, resetPeak, workersOf } from '../helpers/processes.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
@@ -14,16 +15,13 @@ const growth = 64 * megabyte;
 let edge: Edge;
 let instance: RawInstance;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }] });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
-
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    return { apps: [{ name: 'demo', fly: service(), instances }] };
+  },
+  (made) => ({ edge, instance } = made),
+);
 /** Each block differs, so that bytes lost, repeated or moved are seen. */
 const block = (i: number) => Buffer.alloc(megabyte, String.fromCharCode(65 + (i % 26)));
 const expected = (offset: number) => 65 + (Math.floor(offset / megabyte) % 26);

@@ -1,27 +1,25 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, post } from '../helpers/messages.ts';
 import { rawClient } from '../helpers/raw.ts';
 
 let edge: Edge;
 let instance: RawInstance;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({
-    apps: [
-      { name: 'demo', fly: service({ type: 'connections', more: 'http_options = { idle_timeout = 1 }' }), instances },
-      { name: 'pooled', fly: service({ more: 'http_options = { idle_timeout = 1 }' }), instances },
-    ],
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
-beforeEach(() => instance.forget());
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    return {
+      apps: [
+        { name: 'demo', fly: service({ type: 'connections', more: 'http_options = { idle_timeout = 1 }' }), instances },
+        { name: 'pooled', fly: service({ more: 'http_options = { idle_timeout = 1 }' }), instances },
+      ],
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 
 const http10 = (more = '') => `GET /old HTTP/1.0\r\nHost: demo.test\r\n${more}\r\n`;
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, post, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 
@@ -11,22 +12,19 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  const secure = { port: 443, handlers: ['tls', 'http'], more: 'tls_options = { default_self_signed = true }' };
-  edge = await Edge.start({
-    apps: [{ name: 'demo', fly: service() + service(secure), instances }],
-    ports: [80, 443],
-    limits: { body_size: 40_000_000 },
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    const secure = { port: 443, handlers: ['tls', 'http'], more: 'tls_options = { default_self_signed = true }' };
+    return {
+      apps: [{ name: 'demo', fly: service() + service(secure), instances }],
+      ports: [80, 443],
+      limits: { body_size: 40_000_000 },
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 
@@ -8,17 +9,14 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  edge = await Edge.start({ apps: [{ name: 'demo', fly: service(), instances }] });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    return { apps: [{ name: 'demo', fly: service(), instances }] };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request, requestIdPattern } from '../helpers/messages.ts';
 import { type RawResponse, type RawSocket, rawClient } from '../helpers/raw.ts';
 
@@ -11,26 +12,22 @@ let instance: RawInstance;
 let client: RawSocket;
 let peer: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  const undated = service({ more: 'http_options = { response = { headers = { Date = false } } }' });
-  const pristine = service({ more: 'http_options = { response = { pristine = true } }' });
-  edge = await Edge.start({
-    apps: [
-      { name: 'demo', fly: service(), instances },
-      { name: 'undated', fly: undated, instances },
-      { name: 'pristine', fly: pristine, instances },
-    ],
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    const undated = service({ more: 'http_options = { response = { headers = { Date = false } } }' });
+    const pristine = service({ more: 'http_options = { response = { pristine = true } }' });
+    return {
+      apps: [
+        { name: 'demo', fly: service(), instances },
+        { name: 'undated', fly: undated, instances },
+        { name: 'pristine', fly: pristine, instances },
+      ],
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await edge.quiet();
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

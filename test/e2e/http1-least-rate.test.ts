@@ -1,9 +1,10 @@
 /** Clients that send or read too slowly keep no place, and those that are slow for another reason are not cut. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
 import { sum } from '../helpers/exposition.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
@@ -14,25 +15,23 @@ let edge: Edge;
 let instance: RawInstance;
 const rawPort = 6000;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa01', port: instance.port }];
-  edge = await Edge.start({
-    ports: [80, rawPort],
-    limits: { least_rate_after: '"1s"' },
-    apps: [
-      { name: 'demo', instances },
-      { name: 'one', fly: service({ soft: 1, hard: 1 }), instances },
-      { name: 'patient', fly: service({ more: 'http_options = { least_rate = 0 }' }), instances },
-      { name: 'strict', fly: service({ more: 'http_options = { least_rate = 1_000_000 }' }), instances },
-      { name: 'raw', fly: service({ port: rawPort, handlers: [], type: 'connections' }), instances },
-    ],
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa01', port: instance.port }];
+    return {
+      ports: [80, rawPort],
+      limits: { least_rate_after: '"1s"' },
+      apps: [
+        { name: 'demo', instances },
+        { name: 'one', fly: service({ soft: 1, hard: 1 }), instances },
+        { name: 'patient', fly: service({ more: 'http_options = { least_rate = 0 }' }), instances },
+        { name: 'strict', fly: service({ more: 'http_options = { least_rate = 1_000_000 }' }), instances },
+        { name: 'raw', fly: service({ port: rawPort, handlers: [], type: 'connections' }), instances },
+      ],
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 afterEach(() => instance.forget());
 
 const length = 'Content-Length: 900000000\r\n';

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { freePorts } from '../../load/processes.ts';
 import { Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
 import { sum } from '../helpers/exposition.ts';
 import { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
@@ -11,26 +12,22 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const [nobody] = (await freePorts(1)) as [number];
-  const alive = { id: 'alive', port: instance.port };
-  edge = await Edge.start({
-    apps: [
-      { name: 'demo', instances: [alive] },
-      { name: 'pair', instances: [alive, { id: 'dead', port: nobody }] },
-      { name: 'dead', instances: [{ id: 'dead', port: nobody }] },
-      { name: 'empty', instances: [] },
-    ],
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  async (instance) => {
+    const [nobody] = (await freePorts(1)) as [number];
+    const alive = { id: 'alive', port: instance.port };
+    return {
+      apps: [
+        { name: 'demo', instances: [alive] },
+        { name: 'pair', instances: [alive, { id: 'dead', port: nobody }] },
+        { name: 'dead', instances: [{ id: 'dead', port: nobody }] },
+        { name: 'empty', instances: [] },
+      ],
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await edge.quiet();
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 

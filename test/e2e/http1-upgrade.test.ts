@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Edge, service } from '../helpers/edge.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { type Edge, service } from '../helpers/edge.ts';
+import { edgeWithRawInstance } from '../helpers/edge-with-instance.ts';
 import { sum } from '../helpers/exposition.ts';
-import { RawInstance } from '../helpers/instances.ts';
+import type { RawInstance } from '../helpers/instances.ts';
 import { answer, get, request } from '../helpers/messages.ts';
 import { type RawSocket, rawClient } from '../helpers/raw.ts';
 import { until } from '../helpers/until.ts';
@@ -11,25 +12,21 @@ let edge: Edge;
 let instance: RawInstance;
 let client: RawSocket;
 
-beforeAll(async () => {
-  instance = await RawInstance.start();
-  const instances = [{ id: 'aa', port: instance.port }];
-  const fly = service({ more: 'http_options = { idle_timeout = 2, upgrades = ["websocket", "echo", "FOO/2"] }' });
-  const plain = service();
-  edge = await Edge.start({
-    apps: [
-      { name: 'demo', fly, instances },
-      { name: 'plain', fly: plain, instances },
-    ],
-  });
-});
-afterAll(async () => {
-  await edge.stop();
-  await instance.stop();
-});
+edgeWithRawInstance(
+  (instance) => {
+    const instances = [{ id: 'aa', port: instance.port }];
+    const fly = service({ more: 'http_options = { idle_timeout = 2, upgrades = ["websocket", "echo", "FOO/2"] }' });
+    const plain = service();
+    return {
+      apps: [
+        { name: 'demo', fly, instances },
+        { name: 'plain', fly: plain, instances },
+      ],
+    };
+  },
+  (made) => ({ edge, instance } = made),
+);
 beforeEach(async () => {
-  await edge.quiet();
-  await instance.forget();
   client = await rawClient(edge.port());
 });
 
