@@ -1,10 +1,10 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { signDeterministically } from '../../src/base/ecdsa.ts';
 
 const base64url = (hex: string): string => Buffer.from(hex, 'hex').toString('base64url');
 
-it('makes the signatures of RFC 6979 A.2.5', () => {
+test('makes the signatures of RFC 6979 A.2.5', () => {
   const key = createPrivateKey({
     format: 'jwk',
     key: {
@@ -22,7 +22,7 @@ it('makes the signatures of RFC 6979 A.2.5', () => {
   expect(of('test')).toContain('19f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083');
 });
 
-it('makes signatures that OpenSSL verifies, whatever the key and message', () => {
+test('makes signatures that OpenSSL verifies, whatever the key and message', () => {
   for (let i = 0; i < 50; i++) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const message = createHash('sha256').update(String(i)).digest();

@@ -1,10 +1,10 @@
 import { SocketAddress } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ipBytes, ipv6Text, unmapped } from '../../src/base/ip.ts';
 import { seeded } from '../helpers/random.ts';
 
 describe('IPv6 text', () => {
-  it.each([
+  test.each([
     ['::', '00000000000000000000000000000000'],
     ['::1', '00000000000000000000000000000001'],
     ['2001:db8::', '20010db8000000000000000000000000'],
@@ -15,7 +15,7 @@ describe('IPv6 text', () => {
     expect(ipv6Text(Buffer.from(hex, 'hex'), 0)).toBe(text);
   });
 
-  it('agrees with the C library', () => {
+  test('agrees with the C library', () => {
     const random = seeded(3);
     for (let round = 0; round < 5000; round++) {
       const bytes = Buffer.from(Array.from({ length: 16 }, () => (random() < 0.7 ? 0 : Math.floor(random() * 256))));
@@ -28,7 +28,7 @@ describe('IPv6 text', () => {
     }
   });
 
-  it('reads IPv4, dotted ends and zones, and nothing else', () => {
+  test('reads IPv4, dotted ends and zones, and nothing else', () => {
     expect(ipBytes('1.2.3.4')).toEqual(Buffer.from([1, 2, 3, 4]));
     expect(ipBytes('::ffff:1.2.3.4')?.toString('hex')).toBe('00000000000000000000ffff01020304');
     expect(ipBytes('fe80::1%eth0')?.toString('hex')).toBe('fe800000000000000000000000000001');
@@ -37,7 +37,7 @@ describe('IPv6 text', () => {
 });
 
 describe('unmapped', () => {
-  it.each([
+  test.each([
     ['::ffff:1.2.3.4', '1.2.3.4'],
     ['::FFFF:1.2.3.4', '1.2.3.4'],
     ['::ffff:102:304', '1.2.3.4'],

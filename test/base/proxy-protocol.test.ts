@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Endpoint, encodeProxyHeader, type ProxyHeader, parseProxyHeader } from '../../src/base/proxy-protocol.ts';
 import { mutate } from '../helpers/mutate.ts';
 import { seeded } from '../helpers/random.ts';
@@ -32,7 +32,7 @@ describe('parseProxyHeader', () => {
     ['2: UDP', v2('21 12 000c 01020304 05060708 1f90 01bb'), null, null],
     ['2: UNIX', v2(`21 31 00d8 ${'00'.repeat(216)}`), null, null],
   ];
-  it.each(accepted)('%s: whole, then what follows; incomplete before', (_, input, source, destination) => {
+  test.each(accepted)('%s: whole, then what follows; incomplete before', (_, input, source, destination) => {
     const buf = Buffer.from(input);
     const header = { state: 'header', length: buf.length, source, destination };
     expect(parse(buf)).toEqual(header);
@@ -40,7 +40,7 @@ describe('parseProxyHeader', () => {
     for (let cut = 0; cut < buf.length; cut++) expect(parseProxyHeader(buf, cut)).toEqual({ state: 'incomplete' });
   });
 
-  it.each([
+  test.each([
     ['HTTP', 'GET / HTTP/1.1\r\n'],
     ['POST', 'POST / HTTP/1.1\r\n'],
     ['TLS', '\x16\x03\x01'],
@@ -50,7 +50,7 @@ describe('parseProxyHeader', () => {
     ['an empty line', '\r\n\r\nGET'],
   ])('none: %s', (_, input) => expect(parse(input)).toEqual({ state: 'none' }));
 
-  it.each([
+  test.each([
     ['no space', 'PROXYTCP4 1.2.3.4 5.6.7.8 1 2\r\n', 'malformed line'],
     ['two spaces', 'PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n', 'malformed line'],
     ['a space at the end', 'PROXY TCP4 1.2.3.4 5.6.7.8 1 2 \r\n', 'malformed line'],
@@ -86,7 +86,7 @@ describe('parseProxyHeader', () => {
     ['2: LOCAL, a body of 4,097 bytes', v2('20 00 1001'), 'header too long'],
   ])('refuses %s', (_, input, reason) => expect(parse(input)).toEqual({ state: 'refused', reason }));
 
-  it('2.2: takes the commands and families that there are, and refuses every other value', () => {
+  test('2.2: takes the commands and families that there are, and refuses every other value', () => {
     const known = [0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32];
     const block = Buffer.alloc(216);
     for (let command = 0; command < 16; command++) {
@@ -99,20 +99,20 @@ describe('parseProxyHeader', () => {
     }
   });
 
-  it.each([4080, 4081, 4096])('2.2: takes a body of %i bytes', (length) => {
+  test.each([4080, 4081, 4096])('2.2: takes a body of %i bytes', (length) => {
     const head = Buffer.from([0x21, 0x11, length >> 8, length & 255]);
     const input = Buffer.concat([v2('').subarray(0, 12), head, Buffer.alloc(length, 1)]);
     expect(parse(input)).toMatchObject({ state: 'header', length: 16 + length, source: end('1.1.1.1', 257) });
   });
 
-  it('takes the longest line of the specification', () => {
+  test('takes the longest line of the specification', () => {
     const address = Array(8).fill('ffff').join(':');
     const line = `PROXY UNKNOWN ${address} ${address} 65535 65535\r\n`;
     expect(line.length).toBe(107);
     expect(parse(line)).toMatchObject({ state: 'header', length: 107 });
   });
 
-  it('never throws on faulty input, and finds the same at each split', () => {
+  test('never throws on faulty input, and finds the same at each split', () => {
     const random = seeded(2);
     const seen = new Set<string>();
     for (let round = 0; round < 20_000; round++) {
@@ -138,7 +138,7 @@ describe('encodeProxyHeader', () => {
     ['fe80::1%eth0', '::1', 'TCP6', 'fe80::1 ::1'],
     ['1:2:3:4:5:6:7:8', '1:0:3:4:5:6:7:8', 'TCP6', '1:2:3:4:5:6:7:8 1:0:3:4:5:6:7:8'],
   ];
-  it.each(ends)('writes what the parser reads: %s to %s', (from, to, family, written) => {
+  test.each(ends)('writes what the parser reads: %s to %s', (from, to, family, written) => {
     const [source, destination] = written.split(' ');
     const v1 = encodeProxyHeader(1, end(from, 1), end(to, 65535));
     expect(v1.toString()).toBe(`PROXY ${family} ${written} 1 65535\r\n`);
@@ -152,13 +152,13 @@ describe('encodeProxyHeader', () => {
     }
   });
 
-  it('writes version 2 to the byte', () => {
+  test('writes version 2 to the byte', () => {
     expect(encodeProxyHeader(2, end('1.2.3.4', 8080), end('5.6.7.8', 443))).toEqual(
       v2('21 11 000c 01020304 05060708 1f90 01bb'),
     );
   });
 
-  it.each([
+  test.each([
     [null, end('1.2.3.4', 1)],
     [end('1.2.3.4', 1), null],
     [end('/run/sock', 0), end('1.2.3.4', 1)],

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { oid, time } from '../../src/base/der.ts';
 import { makeIdentity, makeSelfSigned } from '../../src/base/self-signed.ts';
 import type { AppPlan } from '../../src/config/plan.ts';
@@ -13,7 +13,7 @@ import { SelfSignedStore } from '../../src/proxy/tls/self-signed-store.ts';
 const openssl = (args: string[], input: string): string => execFileSync('openssl', args, { input, encoding: 'utf8' });
 
 describe('makeSelfSigned', () => {
-  it('makes a certificate that node:crypto accepts', () => {
+  test('makes a certificate that node:crypto accepts', () => {
     const { cert, key } = makeSelfSigned(['demo.test', '*.demo.test']);
     const certificate = new X509Certificate(cert);
     expect(certificate.subject).toBe('CN=demo.test');
@@ -31,7 +31,7 @@ describe('makeSelfSigned', () => {
     expect(certificate.validToDate.getTime()).toBeGreaterThan(Date.now() + 3000 * 86_400_000);
   });
 
-  it('makes one that openssl reads and verifies', () => {
+  test('makes one that openssl reads and verifies', () => {
     const { cert } = makeSelfSigned(['demo.test']);
     const text = openssl(['x509', '-noout', '-text'], cert);
     expect(text).toContain('Version: 3 (0x2)');
@@ -45,14 +45,14 @@ describe('makeSelfSigned', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('names localhost without a name, and a long name in subjectAltName only', () => {
+  test('names localhost without a name, and a long name in subjectAltName only', () => {
     expect(new X509Certificate(makeSelfSigned(['*']).cert).subjectAltName).toBe('DNS:localhost');
     const long = `${'a.'.repeat(40)}test`;
     const certificate = new X509Certificate(makeSelfSigned([long]).cert);
     expect([certificate.subject, certificate.subjectAltName]).toEqual(['CN=fly-edge', `DNS:${long}`]);
   });
 
-  it('gives each certificate its own serial number and key, and holds hundreds of names', () => {
+  test('gives each certificate its own serial number and key, and holds hundreds of names', () => {
     const names = Array.from({ length: 300 }, (_, i) => `host${i}.demo.test`);
     const [a, b] = [makeSelfSigned(names), makeSelfSigned(names)].map(({ cert }) => new X509Certificate(cert));
     expect(a.serialNumber).not.toBe(b.serialNumber);
@@ -60,7 +60,7 @@ describe('makeSelfSigned', () => {
   });
 });
 
-it('names IP addresses as such, and makes the same certificate of the same identity', () => {
+test('names IP addresses as such, and makes the same certificate of the same identity', () => {
   const identity = makeIdentity();
   const names = ['demo.test', '127.0.0.1', '[2001:db8::1]'];
   const { cert } = makeSelfSigned(names, identity);
@@ -71,7 +71,7 @@ it('names IP addresses as such, and makes the same certificate of the same ident
   expect(makeSelfSigned(['other.test'], identity).cert).not.toBe(cert);
 });
 
-it('holds thousands of names: a certificate over 65,535 bytes', () => {
+test('holds thousands of names: a certificate over 65,535 bytes', () => {
   const names = Array.from({ length: 4000 }, (_, i) => `host${i}.${'long'.repeat(10)}.test`);
   const certificate = new X509Certificate(makeSelfSigned(names).cert);
   expect(certificate.raw.length).toBeGreaterThan(65_535);
@@ -82,7 +82,7 @@ describe('SelfSignedStore', () => {
   const app = (name: string, ...hostnames: string[]) => ({ name, hostnames }) as unknown as AppPlan;
   const namesOf = ({ cert }: KeyPair) => new X509Certificate(cert as string).subjectAltName;
 
-  it('names what was asked for alone, with the addresses of its app', () => {
+  test('names what was asked for alone, with the addresses of its app', () => {
     const store = new SelfSignedStore(makeIdentity());
     const demo = app('demo', 'demo.test', 'second.test', '*.wild.test', '10.0.0.1');
     expect(namesOf(store.of(demo, 'second.test'))).toBe('DNS:second.test, IP Address:10.0.0.1');
@@ -93,7 +93,7 @@ describe('SelfSignedStore', () => {
     expect(namesOf(store.anonymous())).toBe('DNS:localhost');
   });
 
-  it('keeps what it made, up to a bound, and makes it again as it was', () => {
+  test('keeps what it made, up to a bound, and makes it again as it was', () => {
     const store = new SelfSignedStore(makeIdentity());
     const demo = app('demo', ...Array.from({ length: 300 }, (_, i) => `h${i}.test`));
     const first = store.of(demo, 'h0.test');
@@ -105,11 +105,11 @@ describe('SelfSignedStore', () => {
 });
 
 describe('DER', () => {
-  it('writes object identifiers of any size', () => {
+  test('writes object identifiers of any size', () => {
     expect(oid('1.2.840.113549').toString('hex')).toBe('06062a864886f70d');
     expect(oid('2.5.4.3').toString('hex')).toBe('0603550403');
   });
-  it('writes years from 2050 as GeneralizedTime (RFC 5280 4.1.2.5)', () => {
+  test('writes years from 2050 as GeneralizedTime (RFC 5280 4.1.2.5)', () => {
     expect(time(new Date('2049-12-31T23:59:59Z')).toString('latin1', 2)).toBe('491231235959Z');
     expect(time(new Date('2050-01-01T00:00:00Z')).toString('latin1', 2)).toBe('20500101000000Z');
   });

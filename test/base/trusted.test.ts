@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TrustedPeers } from '../../src/base/trusted.ts';
 
 describe('TrustedPeers', () => {
   const peers = new TrustedPeers(['10.0.0.0/8', '192.0.2.7', 'fd00::/8', '2001:db8::7', '::ffff:172.16.0.0/108']);
 
-  it.each([
+  test.each([
     ['10.0.0.1', true],
     ['10.255.255.255', true],
     ['11.0.0.1', false],
@@ -26,13 +26,13 @@ describe('TrustedPeers', () => {
     expect(peers.has(address)).toBe(trusted);
   });
 
-  it('trusts nobody without a list, and everybody when told so', () => {
+  test('trusts nobody without a list, and everybody when told so', () => {
     expect(new TrustedPeers([]).has('127.0.0.1')).toBe(false);
     const all = new TrustedPeers(['0.0.0.0/0', '::/0']);
     expect([all.has('8.8.8.8'), all.has('2001:db8::1')]).toEqual([true, true]);
   });
 
-  it('stays right when more strangers come than are remembered', () => {
+  test('stays right when more strangers come than are remembered', () => {
     for (let i = 0; i < 10_000; i++) expect(peers.has(`11.0.${i >> 8}.${i & 255}`)).toBe(false);
     expect(peers.has('10.0.0.1')).toBe(true);
   });

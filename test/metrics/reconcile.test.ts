@@ -1,16 +1,13 @@
 import { expect, test } from 'vitest';
 import { MetricId } from '../../src/metrics/catalogue.ts';
 import { type Page, sum } from '../helpers/exposition.ts';
+import { seeded } from '../helpers/random.ts';
 import { minute, pageOf, storeAt, workerOf } from './helpers.ts';
 
-/** Mulberry32: the same run for the same seed. */
+/** Whole numbers below a bound: the same run for the same seed. */
 function random(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+  const next = seeded(seed);
+  return (below) => Math.floor(next() * below);
 }
 
 const flat = (page: Page) =>

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { requestId } from '../../../src/proxy/http1/request-id.ts';
 
 const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 describe('requestId', () => {
-  it('is a ULID of now, and the region', () => {
+  test('is a ULID of now, and the region', () => {
     const before = Date.now();
     const id = requestId('iad');
     expect(id).toMatch(/^[0-7][0-9A-HJKMNP-TV-Z]{25}-iad$/);
@@ -19,7 +19,7 @@ describe('requestId', () => {
     expect(requestId('iad')).toMatch(/^.{26}-iad$/);
   });
 
-  it('sorts by time, and never repeats in a million', () => {
+  test('sorts by time, and never repeats in a million', () => {
     const ids = new Set<string>();
     let last = '';
     for (let i = 0; i < 1_000_000; i++) {
@@ -32,7 +32,7 @@ describe('requestId', () => {
     expect(new Set([...ids].map((id) => id.slice(0, 10))).size).toBeGreaterThan(10);
   });
 
-  it('counts up within a millisecond, also past the end of its counter', () => {
+  test('counts up within a millisecond, also past the end of its counter', () => {
     const now = vi.spyOn(Date, 'now').mockReturnValue(1_795_000_000_000);
     let last = requestId('iad');
     const prefixes = new Set<string>();
@@ -46,7 +46,7 @@ describe('requestId', () => {
     expect(now).toHaveBeenCalled();
   });
 
-  it('draws every digit at every random place, anew each millisecond', () => {
+  test('draws every digit at every random place, anew each millisecond', () => {
     const seen = Array.from({ length: 16 }, () => new Set<string>());
     const start = Date.now();
     const now = vi.spyOn(Date, 'now');

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PgPrelude, type PgStep } from '../../../src/proxy/listener/pg.ts';
 import { mutate } from '../../helpers/mutate.ts';
 import { seeded } from '../../helpers/random.ts';
@@ -21,7 +21,7 @@ function errorResponse(step: PgStep): Record<string, string> {
 }
 
 describe('PgPrelude', () => {
-  it('answers SSLRequest with S; then TLS begins', () => {
+  test('answers SSLRequest with S; then TLS begins', () => {
     const prelude = new PgPrelude();
     for (let end = 0; end < 8; end++) expect(prelude.push(ssl, end)).toEqual({ state: 'incomplete' });
     expect(push(prelude, ssl)).toEqual({ state: 'answer', bytes: Buffer.from('S'), consumed: 8 });
@@ -30,7 +30,7 @@ describe('PgPrelude', () => {
     expect(push(prelude, Buffer.from([22, 3, 1]))).toEqual(tls);
   });
 
-  it('answers GSSENCRequest with N and waits for the next request', () => {
+  test('answers GSSENCRequest with N and waits for the next request', () => {
     const prelude = new PgPrelude();
     expect(push(prelude, gss)).toEqual({ state: 'answer', bytes: Buffer.from('N'), consumed: 8 });
     expect(push(prelude, Buffer.alloc(0))).toEqual({ state: 'incomplete' });
@@ -38,7 +38,7 @@ describe('PgPrelude', () => {
     expect(push(prelude, Buffer.alloc(0))).toMatchObject({ state: 'tls', direct: false });
   });
 
-  it('takes a second GSSENCRequest, or TLS without request after the first, for a fault', () => {
+  test('takes a second GSSENCRequest, or TLS without request after the first, for a fault', () => {
     for (const next of [gss, Buffer.from([22, 3, 1])]) {
       const prelude = new PgPrelude();
       push(prelude, gss);
@@ -46,11 +46,11 @@ describe('PgPrelude', () => {
     }
   });
 
-  it('lets TLS begin at once (sslnegotiation=direct)', () => {
+  test('lets TLS begin at once (sslnegotiation=direct)', () => {
     expect(push(new PgPrelude(), Buffer.from([22]))).toEqual({ state: 'tls', consumed: 0, direct: true });
   });
 
-  it('refuses a StartupMessage without TLS, in words', () => {
+  test('refuses a StartupMessage without TLS, in words', () => {
     const fields = errorResponse(push(new PgPrelude(), startup));
     expect(fields).toEqual({ S: 'FATAL', V: 'FATAL', C: '28000', M: 'TLS is required: connect with sslmode=require' });
     expect(errorResponse(push(new PgPrelude(), startup.subarray(0, 8)))).toEqual(fields);
@@ -59,12 +59,12 @@ describe('PgPrelude', () => {
     expect(errorResponse(push(prelude, startup))).toEqual(fields);
   });
 
-  it('refuses a CancelRequest without a word, as the protocol says', () => {
+  test('refuses a CancelRequest without a word, as the protocol says', () => {
     const step = push(new PgPrelude(), cancel);
     expect(step).toEqual({ state: 'refused', bytes: Buffer.alloc(0), reason: 'cancel request without TLS' });
   });
 
-  it.each([
+  test.each([
     ['a ClientHello', Buffer.from([22, 3, 1])],
     ['a startup packet', startup],
     ['one byte', Buffer.from([0])],
@@ -75,7 +75,7 @@ describe('PgPrelude', () => {
     }
   });
 
-  it.each([
+  test.each([
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\n')],
     ['one byte of HTTP', Buffer.from('G')],
     ['a length of 7', Buffer.from('0000000704d2162f', 'hex')],
@@ -87,7 +87,7 @@ describe('PgPrelude', () => {
     expect(errorResponse(push(new PgPrelude(), input))).toMatchObject({ C: '08P01' });
   });
 
-  it('never throws on faulty input, and finds the same at each split', () => {
+  test('never throws on faulty input, and finds the same at each split', () => {
     const random = seeded(4);
     const seen = new Set<string>();
     for (let round = 0; round < 20_000; round++) {

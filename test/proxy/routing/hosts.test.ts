@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { HostTable } from '../../../src/proxy/routing/hosts.ts';
 
 const names = ['demo.test', '*.demo.test', '*.a.demo.test', 'b.a.demo.test', '*.test', 'localhost'];
 const table = new HostTable(names.map((name) => [name, name]));
 
 describe('HostTable', () => {
-  it.each([
+  test.each([
     ['demo.test', 'demo.test'],
     ['localhost', 'localhost'],
     ['x.demo.test', '*.demo.test'],
@@ -26,7 +26,7 @@ describe('HostTable', () => {
     [`${'a.'.repeat(124)}test`, '*.test'],
   ])('%s is found at %s', (host, found) => expect(table.find(host)).toBe(found));
 
-  it('takes * for any host, last of all', () => {
+  test('takes * for any host, last of all', () => {
     const any = new HostTable([
       ['*', 0],
       ['*.demo.test', 1],
@@ -37,5 +37,5 @@ describe('HostTable', () => {
     ]);
   });
 
-  it('finds nothing when it is empty', () => expect(new HostTable([]).find('demo.test')).toBeUndefined());
+  test('finds nothing when it is empty', () => expect(new HostTable([]).find('demo.test')).toBeUndefined());
 });

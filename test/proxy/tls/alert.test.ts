@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { connect } from 'node:tls';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { alertRecord, alerts } from '../../../src/proxy/tls/alert.ts';
 
 describe('alertRecord', () => {
-  it.each([
+  test.each([
     [alerts.unrecognizedName, 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME'],
     [alerts.unexpectedMessage, 'ERR_SSL_SSL/TLS_ALERT_UNEXPECTED_MESSAGE'],
     [alerts.decodeError, 'ERR_SSL_TLSV1_ALERT_DECODE_ERROR'],

@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { alpnFor } from '../../../src/proxy/tls/alpn.ts';
 
 describe('alpnFor', () => {
-  it.each([
+  test.each([
     [['http/1.1'], [], { state: 'none' }],
     [[], ['h2'], { state: 'none' }],
     [['http/1.1'], ['h2', 'http/1.1'], { state: 'chosen', protocol: 'http/1.1' }],

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { makeSelfSigned } from '../../../src/base/self-signed.ts';
 import { CertificateStore, type TlsVersion } from '../../../src/proxy/tls/certificates.ts';
 
@@ -17,7 +17,7 @@ describe('CertificateStore', () => {
   const inner = entry('a.demo.test');
   const store = new CertificateStore([exact, second, wildcard, inner], [randomBytes(48)]);
 
-  it.each([
+  test.each([
     ['demo.test', exact],
     ['second.test', second],
     ['b.demo.test', wildcard],
@@ -33,7 +33,7 @@ describe('CertificateStore', () => {
     expect(store.find(name)).toBe(found);
   });
 
-  it('makes one context for each certificate, range of versions and ticket key', () => {
+  test('makes one context for each certificate, range of versions and ticket key', () => {
     const [old, now] = [randomBytes(48), randomBytes(48)];
     const store = new CertificateStore([exact, second], [old]);
     const context = store.contextFor(exact, ['TLSv1.2', 'TLSv1.3'], null);
@@ -86,7 +86,7 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
 
   const both: TlsVersion[] = ['TLSv1.2', 'TLSv1.3'];
 
-  it.each([
+  test.each([
     ['-tls1_2', 'TLSv1.2'],
     ['-tls1_3', 'TLSv1.3'],
   ])('resume in another process with the same ticket keys, and only there: %s', async (flag, version) => {
@@ -113,7 +113,7 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
     expect(await connect(stranger, flag, '-sess_in', session)).toContain(`New, ${version}`);
   });
 
-  it.each([
+  test.each([
     ['TLSv1.2', '-tls1_3', '-tls1_2'],
     ['TLSv1.3', '-tls1_2', '-tls1_3'],
   ] as const)('speak %s only when only it is allowed', async (version, refused, accepted) => {
@@ -122,7 +122,7 @@ describe('TLS connections made of its contexts', { timeout: 30_000 }, () => {
     expect(await connect(port, accepted)).toContain(`New, ${version}`);
   });
 
-  it('end with no_application_protocol when the protocols have none in common', async () => {
+  test('end with no_application_protocol when the protocols have none in common', async () => {
     const port = await startServer([randomBytes(48)], both);
     expect(await connect(port, '-alpn', 'h2')).toContain('alert no application protocol');
   });

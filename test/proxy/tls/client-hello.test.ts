@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect } from 'node:tls';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type ClientHello, maxClientHello, parseClientHello } from '../../../src/proxy/tls/client-hello.ts';
 import { mutate } from '../../helpers/mutate.ts';
 import { seeded } from '../../helpers/random.ts';
@@ -64,7 +64,7 @@ function realHello(options: ConnectionOptions): Promise<Buffer> {
 }
 
 describe('parseClientHello', () => {
-  it('reads what OpenSSL writes', async () => {
+  test('reads what OpenSSL writes', async () => {
     const input = await realHello({ servername: 'Demo.Test', ALPNProtocols: ['h2', 'http/1.1'] });
     expect(parse(input)).toEqual({
       state: 'hello',
@@ -95,16 +95,16 @@ describe('parseClientHello', () => {
     ['255 characters', [sni(name(`${'a.'.repeat(127)}a`))], null],
     ['extensions before it', [extension(0x0a0a, Buffer.alloc(0)), alpn('h2'), sni(name('demo.test'))], 'demo.test'],
   ];
-  it.each(names)('server name: %s', (_, extensions, serverName) => {
+  test.each(names)('server name: %s', (_, extensions, serverName) => {
     expect(parse(hello(...extensions))).toMatchObject({ state: 'hello', serverName });
   });
 
-  it('ignores GREASE versions (RFC 8701)', () => {
+  test('ignores GREASE versions (RFC 8701)', () => {
     expect(parse(hello(versions(0x3a3a, 0x0304, 0x0303)))).toMatchObject({ versions: [0x0304, 0x0303] });
     expect(parse(hello(versions(0x3a4a)))).toMatchObject({ versions: [0x3a4a] });
   });
 
-  it("tells a ticket's key (RFC 5077 4), TLS 1.3's before TLS 1.2's", () => {
+  test("tells a ticket's key (RFC 5077 4), TLS 1.3's before TLS 1.2's", () => {
     const ticket = (fill: number) => Buffer.alloc(32, fill);
     const name = (fill: number) => Buffer.alloc(16, fill).toString('hex');
     const old = extension(35, ticket(1));
@@ -117,7 +117,7 @@ describe('parseClientHello', () => {
     expect(parse(hello(extension(41, bytes(u16(100), u16(100), Buffer.alloc(3)))))).toMatchObject({ ticketKey: null });
   });
 
-  it('takes legacy_version without supported_versions, never above TLS 1.2 (RFC 8446 4.2.1)', () => {
+  test('takes legacy_version without supported_versions, never above TLS 1.2 (RFC 8446 4.2.1)', () => {
     expect(parse(records(message({ legacy: 0x0301, extensions: null })))).toMatchObject({ versions: [0x0301] });
     expect(parse(records(message({ legacy: 0x0304 })))).toMatchObject({ versions: [0x0303] });
   });
@@ -152,11 +152,11 @@ describe('parseClientHello', () => {
     ['no versions', hello(versions()), 'malformed supported versions'],
     ['half a version', hello(extension(43, bytes(3, 3, 4, 3))), 'malformed supported versions'],
   ];
-  it.each(malformed)('refuses %s', (_, input, reason) => {
+  test.each(malformed)('refuses %s', (_, input, reason) => {
     expect(parse(input)).toEqual({ state: 'refused', reason });
   });
 
-  it('refuses what grows too large: the message, and the records around it', () => {
+  test('refuses what grows too large: the message, and the records around it', () => {
     const large = bytes(1, 0, u16(16381), Buffer.alloc(16381));
     expect(parse(records(large.subarray(0, 4)))).toEqual({ state: 'refused', reason: 'ClientHello too large' });
     const most = message({ extensions: extension(21, Buffer.alloc(16384 - 4 - 2 - 32 - 33 - 4 - 2 - 2 - 4)) });
@@ -170,7 +170,7 @@ describe('parseClientHello', () => {
     expect(parse(largest)).toMatchObject({ state: 'hello' });
   });
 
-  it('says incomplete of every prefix, however the records are cut, and then the same', () => {
+  test('says incomplete of every prefix, however the records are cut, and then the same', () => {
     const content = message({ extensions: bytes(sni(name('demo.test')), alpn('http/1.1'), versions(0x0304)) });
     const whole = parse(records(content));
     expect(whole).toEqual({
@@ -190,7 +190,7 @@ describe('parseClientHello', () => {
     }
   });
 
-  it('never throws on faulty input, and finds the same at each split', () => {
+  test('never throws on faulty input, and finds the same at each split', () => {
     const random = seeded(1);
     const inputs = [
       hello(sni(name('demo.test')), alpn('h2', 'http/1.1'), versions(0x0304, 0x0303)),

@@ -1,17 +1,16 @@
-/** A small seeded generator (mulberry32): a failing run is repeated by its seed. */
+import { seeded } from '../../../helpers/random.ts';
+
+/** Choices that a seed determines. */
 export class Random {
-  private state: number;
+  readonly #next: () => number;
 
   constructor(seed: number) {
-    this.state = seed | 0;
+    this.#next = seeded(seed);
   }
 
   /** In [0, below). */
   int(below: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
+    return Math.floor(this.#next() * below);
   }
 
   chance(percent: number): boolean {
