@@ -16,7 +16,7 @@ import { until } from '../helpers/until.ts';
 /** The CPU time is judged against that of a bare server in the same run: a machine's own pace and its neighbours touch both. */
 const most = { timesBare: 6, bytes: 80 * 1024 * 1024 };
 const devices = { disks: 50, nets: 50 };
-const [warmUp, batches, perBatch] = [200, 40, 20];
+const [warmUp, batches, perBatch] = [200, 25, 20];
 
 /** The least that any exporter in Node does: reads the same files, and answers with as many bytes. */
 const bareProgram = `const { readFileSync } = require('node:fs');
