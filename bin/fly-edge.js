@@ -23,7 +23,7 @@ const edge = ['serve.ts', '../proxy/worker.ts'];
 const lasting = { run: edge, demo: edge, successor: edge, gateway: ['../gateway/start.ts'], agent: [] };
 
 // Of V8, megabytes.
-const leanFlags = ['--max-semi-space-size=2', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
+const leanFlags = ['--max-semi-space-size=1', '--max-old-space-size=20', '--single-threaded', '--no-turbofan'];
 
 // Node's interface to C functions: see src/agent/orphans.ts. Its name may go once it is no experiment any more.
 const ffi = '--experimental-ffi';
