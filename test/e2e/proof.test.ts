@@ -446,7 +446,7 @@ lv = "vg0/lv1"
     expect(await notes(seen)).toEqual({});
     const slots = async (colour: 'blue' | 'green') =>
       (await seen.values('slot-states')).text[colour]!.slice(0, 2).join(' ');
-    expect(await slots('blue')).toBe('accepting 3');
+    await until(async () => (await slots('blue')) === 'accepting 3', 'the slot that serves', 30_000);
     await edge.restart();
     await until(async () => (await slots('green')) === 'accepting 4', 'a third flip', 30_000);
     await until(async () => (await slots('blue')).startsWith('not there'), 'the end of its drain', 30_000);
@@ -467,7 +467,7 @@ lv = "vg0/lv1"
         30_000,
       );
     }
-    expect((await seen.headlines()).values.open).toBe(0);
+    await until(async () => (await seen.headlines()).values.open === 0, 'no client', 30_000);
     await expectClean(seen);
 
     const other = await opened('beta');

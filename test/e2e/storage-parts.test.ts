@@ -43,6 +43,19 @@ describe.skipIf(!installed('victoriaMetrics', 'prometheus'))('an organization wi
       operator: 'alpha',
       apps: Array.from({ length: apps }, (_, i) => app(i)),
     });
+    // Workers tell the series of so many apps in portions, while the edge serves already.
+    let before = '';
+    await until(
+      async () => {
+        const page = await get('/metrics?org=alpha');
+        const now = `${samples(page).length} series, ${page.split('fly_app_connect_time_seconds_count{').length - 1} instances`;
+        const settled = now === before && now.endsWith(` ${2 * apps * instances} instances`);
+        before = now;
+        return settled;
+      },
+      'all series',
+      60_000,
+    );
   });
   afterAll(async () => {
     await edge.stop();
